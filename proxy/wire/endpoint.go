@@ -1,0 +1,212 @@
+package wire
+
+import (
+	"net/http"
+	"strings"
+)
+
+// An API is one operation, or family of operations, of a dialect.
+type API uint8
+
+// The APIs. Raw is every path that Weir passes without knowing it.
+const (
+	Raw API = iota
+	Chat
+	Responses
+	Completions
+	Embeddings
+	Moderations
+	Images
+	Speech
+	Transcriptions
+	Rerank
+	Messages
+	MessagesCount
+	Generate
+	StreamGenerate
+	Embed
+	BatchEmbed
+	CountTokens
+	Models
+	Files
+	Batches
+	StoredResponses
+	CachedContents
+)
+
+var apiNames = [...]string{
+	Raw: "raw", Chat: "chat", Responses: "responses", Completions: "completions",
+	Embeddings: "embeddings", Moderations: "moderations", Images: "images", Speech: "speech",
+	Transcriptions: "transcriptions", Rerank: "rerank", Messages: "messages",
+	MessagesCount: "count_tokens", Generate: "generate", StreamGenerate: "generate",
+	Embed: "embeddings", BatchEmbed: "embeddings", CountTokens: "count_tokens", Models: "models",
+	Files: "files", Batches: "batches", StoredResponses: "responses_stored", CachedContents: "cached_contents",
+}
+
+// String is the API's stable lower-case word, for records and metrics.
+func (a API) String() string { return apiNames[a] }
+
+// An Endpoint is what a request's method, path and headers say.
+type Endpoint struct {
+	API       API
+	Dialect   Dialect
+	Model     string // from the path; "" where the body names it
+	ModelSpan Span   // of Model inside the path
+	ID        string // of the object that the path names: a file, batch or stored response
+	Stream    bool   // the reply is a stream
+	NeedsModel,
+	JSON, // the body is JSON to be viewed
+	Metered, // the reply's usage can be read
+	Multipart bool // the body may be a form with the model in it
+}
+
+// openAIPosts are the operations below /v1 that carry a model, with their
+// first path elements.
+var openAIPosts = map[string]Endpoint{
+	"chat/completions":     {API: Chat, NeedsModel: true, JSON: true, Metered: true},
+	"responses":            {API: Responses, JSON: true, Metered: true},
+	"completions":          {API: Completions, NeedsModel: true, JSON: true, Metered: true},
+	"embeddings":           {API: Embeddings, NeedsModel: true, JSON: true, Metered: true},
+	"moderations":          {API: Moderations, JSON: true},
+	"images/generations":   {API: Images, JSON: true, Metered: true},
+	"images/edits":         {API: Images, Multipart: true, Metered: true},
+	"images/variations":    {API: Images, Multipart: true, Metered: true},
+	"audio/speech":         {API: Speech, NeedsModel: true, JSON: true},
+	"audio/transcriptions": {API: Transcriptions, NeedsModel: true, Multipart: true, Metered: true},
+	"audio/translations":   {API: Transcriptions, NeedsModel: true, Multipart: true, Metered: true},
+	"rerank":               {API: Rerank, NeedsModel: true, JSON: true, Metered: true},
+	"batches":              {API: Batches, JSON: true},
+}
+
+// Match says which API a request means. path is clean and begins with a slash.
+func Match(method, path string, h http.Header) Endpoint {
+	if rest, ok := strings.CutPrefix(path, "/v1beta/"); ok {
+		return matchGemini(method, rest, len("/v1beta/"))
+	}
+	rest, ok := strings.CutPrefix(path, "/v1/")
+	if !ok {
+		return Endpoint{Dialect: guess(h)}
+	}
+	if first, _, _ := strings.Cut(rest, "/"); first == "messages" || h.Get("Anthropic-Version") != "" {
+		return matchAnthropic(method, rest)
+	}
+	return matchOpenAI(method, rest)
+}
+
+func guess(h http.Header) Dialect {
+	if h.Get("Anthropic-Version") != "" {
+		return Anthropic
+	}
+	return OpenAI
+}
+
+func matchOpenAI(method, rest string) Endpoint {
+	rest = strings.TrimSuffix(rest, "/")
+	if e, ok := openAIPosts[rest]; ok && method == http.MethodPost {
+		e.Dialect = OpenAI
+		return e
+	}
+	first, id, _ := strings.Cut(rest, "/")
+	e := Endpoint{Dialect: OpenAI}
+	switch first {
+	case "models":
+		return matchModels(e, method, id, len("/v1/models/"))
+	case "files":
+		e.API = Files
+	case "batches":
+		e.API = Batches
+	case "responses":
+		e.API = StoredResponses
+		if id == "input_tokens" || id == "compact" {
+			e.API, e.JSON = Raw, method == http.MethodPost
+			return e
+		}
+	}
+	if e.API != Raw {
+		e.ID, _, _ = strings.Cut(id, "/")
+	}
+	return e
+}
+
+func matchModels(e Endpoint, method, id string, at int) Endpoint {
+	if method == http.MethodGet || method == http.MethodHead {
+		e.API, e.Model = Models, id
+		if id != "" {
+			e.ModelSpan = Span{int64(at), int64(at + len(id))}
+		}
+	}
+	return e
+}
+
+func matchAnthropic(method, rest string) Endpoint {
+	rest = strings.TrimSuffix(rest, "/")
+	e := Endpoint{Dialect: Anthropic}
+	switch {
+	case rest == "messages" && method == http.MethodPost:
+		e.API, e.NeedsModel, e.JSON, e.Metered = Messages, true, true, true
+		return e
+	case rest == "messages/count_tokens" && method == http.MethodPost:
+		e.API, e.NeedsModel, e.JSON = MessagesCount, true, true
+		return e
+	}
+	first, id, _ := strings.Cut(rest, "/")
+	switch first {
+	case "models":
+		return matchModels(e, method, id, len("/v1/models/"))
+	case "files":
+		e.API = Files
+	case "messages":
+		if second, batch, _ := strings.Cut(id, "/"); second == "batches" {
+			e.API, id = Batches, batch
+		}
+	}
+	if e.API != Raw {
+		e.ID, _, _ = strings.Cut(id, "/")
+	}
+	return e
+}
+
+var geminiVerbs = map[string]Endpoint{
+	"generateContent":       {API: Generate, JSON: true, Metered: true},
+	"streamGenerateContent": {API: StreamGenerate, JSON: true, Metered: true, Stream: true},
+	"embedContent":          {API: Embed, JSON: true, Metered: true},
+	"batchEmbedContents":    {API: BatchEmbed, JSON: true, Metered: true},
+	"countTokens":           {API: CountTokens, JSON: true},
+}
+
+// matchGemini reads models/{model}:{verb}. Gemini's model names have no colon
+// but tuned ones may have a slash.
+func matchGemini(method, rest string, at int) Endpoint {
+	first, name, _ := strings.Cut(rest, "/")
+	e := Endpoint{Dialect: Gemini}
+	switch first {
+	case "models", "tunedModels":
+		at += len(first) + 1
+	case "files":
+		e.API = Files
+		e.ID, _, _ = strings.Cut(name, ":")
+		return e
+	case "cachedContents":
+		e.API, e.ID = CachedContents, name
+		return e
+	case "batches":
+		e.API, e.ID = Batches, name
+		return e
+	default:
+		return e
+	}
+	colon := strings.LastIndexByte(name, ':')
+	if colon < 0 {
+		if first != "models" {
+			return e
+		}
+		return matchModels(e, method, name, at)
+	}
+	model, verb := name[:colon], name[colon+1:]
+	if known, ok := geminiVerbs[verb]; ok && method == http.MethodPost {
+		e = known
+		e.Dialect, e.NeedsModel = Gemini, true
+	}
+	e.Model, e.ModelSpan = model, Span{int64(at), int64(at + len(model))}
+	return e
+}

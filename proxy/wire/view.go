@@ -1,0 +1,377 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// A View is what Weir has to know of a request's body. The body itself stays
+// as it came; spans are places in it.
+type View struct {
+	Model        string
+	ModelSpan    Span // of the value, quotes included; empty: no model member
+	Stream       bool
+	IncludeUsage bool  // the client asked for usage in the stream itself
+	MaxOutput    int64 // tokens; 0: not given
+	N            int64 // choices asked for; 0: not given
+	ServiceTier  string
+	User         string            // OpenAI user or safety_identifier, Anthropic metadata.user_id
+	Metadata     map[string]string // the string values, at most maxMetadata
+	Previous     string            // id of an object that must be at the same account: previous_response_id, input_file_id
+	Weir         Span              // value of the "weir" member; empty: none
+
+	Texts    []Span // the texts that a model reads, as written, without quotes; at most maxTexts
+	TextRest int64  // bytes of further texts
+	Media    int64  // bytes of strings that are data or addresses and not text
+	Messages int    // messages, input items or contents
+
+	root   memberPlaces
+	stream streamOptions
+}
+
+// memberPlaces are the places in the root object that edits need.
+type memberPlaces struct {
+	object             bool
+	members            int
+	end                int64 // after the last member's value, or the opening brace where there is none
+	weirFrom, weirTo   int64 // what to take out with the weir member
+	weirFirst, weirSet bool
+}
+
+// streamOptions is what was written of stream_options.
+type streamOptions struct {
+	value   Span // empty: absent
+	isNull  bool
+	usage   Span // value of include_usage; empty: absent
+	members int
+	end     int64 // after its last member's value
+}
+
+const (
+	maxTexts       = 1 << 16
+	maxMetadata    = 16
+	maxMetadataLen = 512
+	maxModelLen    = 4 << 10
+)
+
+// ReadView reads a whole body. Its error is a *SyntaxError.
+func ReadView(api API, body []byte) (View, error) {
+	var r viewReader
+	r.api = api
+	r.s.v = &r
+	var frames [24]frame
+	r.s.stack = frames[:0]
+	err := r.s.feed(body)
+	if err == nil {
+		err = r.s.close()
+	}
+	return r.view, err
+}
+
+// ScanView reads a body in pieces, holding no more than one of them. Its error
+// is a *SyntaxError, or the reader's own.
+func ScanView(api API, body io.Reader) (View, error) {
+	var r viewReader
+	r.api = api
+	r.s.v = &r
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := body.Read(buf)
+		if serr := r.s.feed(buf[:n]); serr != nil {
+			return r.view, serr
+		}
+		if err == io.EOF {
+			return r.view, r.s.close()
+		}
+		if err != nil {
+			return r.view, err
+		}
+	}
+}
+
+// A viewReader fills a View from the scanner's reports.
+type viewReader struct {
+	api  API
+	s    scanner
+	view View
+	seen [4]uint64 // root members met, by key
+}
+
+// begin implements visitor.
+func (r *viewReader) begin(s *scanner, kind valueKind) int {
+	switch s.depth() {
+	case 0:
+		if kind == kindObject {
+			r.view.root.object = true
+		}
+		return 0
+	case 1:
+		return r.beginMember(s)
+	case 2:
+		return r.beginInner(s, kind)
+	}
+	return 0
+}
+
+// beginMember is told of a member of the root object.
+func (r *viewReader) beginMember(s *scanner) int {
+	if s.stack[0].kind != kindObject {
+		return 0
+	}
+	root := &r.view.root
+	if root.weirSet && root.weirFirst && root.members == 1 {
+		root.weirTo = s.keyStart
+	}
+	switch s.key() {
+	case keyModel, keyServiceTier, keyUser, keySafetyIdentifier, keyPreviousResponseId, keyInputFileId:
+		return maxModelLen
+	case keyStream, keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens, keyN:
+		return 32
+	case keyWeir:
+		root.weirFirst = root.members == 0
+		root.weirFrom = root.end
+		if root.weirFirst {
+			root.weirFrom = s.keyStart
+		}
+	}
+	return 0
+}
+
+func (r *viewReader) beginInner(s *scanner, kind valueKind) int {
+	switch s.stack[0].key {
+	case keyMessages, keyInput, keyContents, keyRequests:
+		if kind == kindObject && s.stack[1].kind == kindArray {
+			r.view.Messages++
+		}
+	case keyStreamOptions:
+		if s.key() == keyIncludeUsage {
+			return 8
+		}
+	case keyMetadata:
+		return maxMetadataLen + 2
+	case keyGenerationConfig, keyGenerationConfigSnake:
+		return 32
+	}
+	return 0
+}
+
+// end implements visitor.
+func (r *viewReader) end(s *scanner, kind valueKind, span Span, raw []byte) error {
+	if kind == kindString {
+		r.text(s, span)
+	}
+	switch s.depth() {
+	case 0:
+		if r.view.root.members == 0 {
+			r.view.root.end = span.Start + 1
+		}
+	case 1:
+		if s.stack[0].kind == kindObject {
+			return r.member(s, kind, span, raw)
+		}
+	case 2:
+		r.innerMember(s, kind, span, raw)
+	}
+	return nil
+}
+
+// member takes a whole member of the root object.
+func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) error {
+	v, k := &r.view, s.key()
+	v.root.members++
+	v.root.end = span.End
+	if k == keyNone {
+		return nil
+	}
+	bit := uint64(1) << (k % 64)
+	if r.seen[k/64]&bit != 0 && isActedOn(k) {
+		return &SyntaxError{Offset: span.Start, Msg: "a member that may be given once is given twice"}
+	}
+	r.seen[k/64] |= bit
+	switch k {
+	case keyModel:
+		if kind == kindString {
+			if raw == nil {
+				return &SyntaxError{Offset: span.Start, Msg: "the model's name is too long"}
+			}
+			v.Model, v.ModelSpan = text(raw), span
+		}
+	case keyStream:
+		v.Stream = kind == kindTrue
+	case keyServiceTier:
+		v.ServiceTier = text(raw)
+	case keyUser, keySafetyIdentifier:
+		if u := text(raw); u != "" {
+			v.User = u
+		}
+	case keyPreviousResponseId, keyInputFileId:
+		v.Previous = text(raw)
+	case keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens:
+		v.MaxOutput = max(v.MaxOutput, integer(raw))
+	case keyN:
+		v.N = integer(raw)
+	case keyWeir:
+		v.Weir, v.root.weirSet = span, true
+		v.root.weirTo = span.End
+	case keyStreamOptions:
+		v.stream.value, v.stream.isNull = span, kind != kindObject
+	}
+	return nil
+}
+
+// isActedOn reports whether Weir acts on a root member, so that two of a kind
+// would leave open which one counts.
+func isActedOn(k key) bool {
+	switch k {
+	case keyModel, keyStream, keyStreamOptions, keyWeir, keyMaxTokens, keyMaxCompletionTokens,
+		keyMaxOutputTokens, keyN, keyMetadata, keyUser, keySafetyIdentifier, keyServiceTier,
+		keyPreviousResponseId, keyInputFileId:
+		return true
+	}
+	return false
+}
+
+func (r *viewReader) innerMember(s *scanner, kind valueKind, span Span, raw []byte) {
+	v := &r.view
+	switch s.stack[0].key {
+	case keyStreamOptions:
+		v.stream.members++
+		v.stream.end = span.End
+		if s.key() == keyIncludeUsage {
+			v.stream.usage, v.IncludeUsage = span, kind == kindTrue
+		}
+	case keyMetadata:
+		if kind != kindString || raw == nil || len(v.Metadata) >= maxMetadata {
+			return
+		}
+		if r.api == Messages && s.key() == keyUserId {
+			v.User = text(raw)
+		}
+		if v.Metadata == nil {
+			v.Metadata = make(map[string]string)
+		}
+		v.Metadata[string(s.name)] = text(raw)
+	case keyGenerationConfig, keyGenerationConfigSnake:
+		switch s.key() {
+		case keyMaxOutputTokens, keyMaxOutputTokensCamel:
+			v.MaxOutput = integer(raw)
+		case keyCandidateCount:
+			v.N = integer(raw)
+		}
+	}
+}
+
+// text sorts a string value: text that the model reads, media, or neither.
+func (r *viewReader) text(s *scanner, span Span) {
+	if s.depth() == 0 {
+		return
+	}
+	switch s.stack[0].key {
+	case keyMessages, keyInput, keyPrompt, keySystem, keyInstructions, keyContents, keyContent,
+		keySystemInstruction, keySystemInstructionSnake, keyRequests, keyTools, keyDocuments, keyQuery:
+	default:
+		return
+	}
+	switch s.key() {
+	case keyType, keyRole, keyId, keyToolCallId, keyToolUseId, keyCallId, keyMediaType, keyMimeType,
+		keyMimeTypeCamel, keyFormat, keyDetail, keySignature, keyEncryptedContent, keyThoughtSignature, keyModel:
+		return
+	case keyData, keyUrl, keyFileData, keyImageUrl, keyFileUri, keyFileUriSnake, keyB64Json, keyBytes:
+		r.view.Media += span.Len() - 2
+		return
+	}
+	if len(r.view.Texts) >= maxTexts {
+		r.view.TextRest += span.Len() - 2
+		return
+	}
+	if r.view.Texts == nil {
+		r.view.Texts = make([]Span, 0, 8)
+	}
+	r.view.Texts = append(r.view.Texts, Span{span.Start + 1, span.End - 1})
+}
+
+// EachText calls f with the plain text of every text of the body. f must not
+// keep it.
+func (v *View) EachText(body []byte, f func(text []byte)) {
+	var buf []byte
+	for _, span := range v.Texts {
+		raw := body[span.Start:span.End]
+		if bytes.IndexByte(raw, '\\') >= 0 {
+			buf = unquote(buf[:0], raw)
+			raw = buf
+		}
+		f(raw)
+	}
+}
+
+func integer(raw []byte) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// Want is what an upstream needs changed in a body.
+type Want struct {
+	Model        string // "" = as it is
+	IncludeUsage bool   // set stream_options.include_usage
+	DropWeir     bool   // take the "weir" member out
+}
+
+// Edits returns the point edits that change the viewed body as wanted, in
+// order; nil where nothing is to change. An added member goes last.
+func (v *View) Edits(w Want) []Edit {
+	if !v.root.object {
+		return nil
+	}
+	var edits []Edit
+	if w.Model != "" && w.Model != v.Model && !v.ModelSpan.Empty() {
+		edits = append(edits, Edit{v.ModelSpan, appendQuoted(nil, w.Model)})
+	}
+	drops := w.DropWeir && v.root.weirSet
+	if drops {
+		edits = append(edits, Edit{Span{v.root.weirFrom, v.root.weirTo}, nil})
+	}
+	if w.IncludeUsage && !v.IncludeUsage {
+		edits = append(edits, v.askUsage(drops))
+	}
+	sortEdits(edits)
+	return edits
+}
+
+// askUsage is the edit that sets include_usage.
+func (v *View) askUsage(drops bool) Edit {
+	const member = `"include_usage":true`
+	o := &v.stream
+	switch {
+	case !o.usage.Empty():
+		return Edit{o.usage, []byte("true")}
+	case !o.value.Empty() && o.isNull:
+		return Edit{o.value, []byte("{" + member + "}")}
+	case !o.value.Empty() && o.members == 0:
+		return Edit{o.value, []byte("{" + member + "}")}
+	case !o.value.Empty():
+		return Edit{Span{o.end, o.end}, []byte("," + member)}
+	}
+	added := `"stream_options":{` + member + "}"
+	left := v.root.members
+	if drops {
+		left--
+	}
+	if left > 0 {
+		added = "," + added
+	}
+	return Edit{Span{v.root.end, v.root.end}, []byte(added)}
+}
+
+// sortEdits orders at most three edits by place.
+func sortEdits(edits []Edit) {
+	for i := 1; i < len(edits); i++ {
+		for j := i; j > 0 && edits[j].Span.Start < edits[j-1].Span.Start; j-- {
+			edits[j], edits[j-1] = edits[j-1], edits[j]
+		}
+	}
+}
