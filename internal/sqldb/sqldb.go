@@ -1,0 +1,137 @@
+// Package sqldb opens the store: a *sql.DB with its dialect, one connection
+// for writing and several for reading.
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite" // a pure Go SQLite: one static binary without a C compiler
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// A DB is an open store. Its methods may be used concurrently.
+type DB struct {
+	write *sql.DB
+	read  *sql.DB
+	path  string
+}
+
+// readers is the number of connections that read at once.
+const readers = 4
+
+// Open opens the store at a DSN: sqlite:PATH. The file and its directory are
+// made where they are missing.
+func Open(dsn string) (*DB, error) {
+	path, ok := strings.CutPrefix(dsn, "sqlite:")
+	if !ok {
+		if strings.HasPrefix(dsn, "postgres:") || strings.HasPrefix(dsn, "postgresql:") {
+			return nil, errors.New("store: postgres: not in this version")
+		}
+		return nil, fmt.Errorf("store %q: want sqlite:PATH", scheme(dsn))
+	}
+	if path == "" {
+		return nil, errors.New("store: sqlite: no path given")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the store's directory: %w", err)
+	}
+	write, err := open(path, "rwc", 1)
+	if err != nil {
+		return nil, err
+	}
+	read, err := open(path, "ro", readers)
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	return &DB{write: write, read: read, path: path}, nil
+}
+
+// scheme is what may be shown of a DSN: the rest can hold a password.
+func scheme(dsn string) string {
+	s, _, _ := strings.Cut(dsn, ":")
+	return s + ":…"
+}
+
+func open(path, mode string, conns int) (*sql.DB, error) {
+	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
+	for _, p := range []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(ON)", "temp_store(MEMORY)", "cache_size(-16000)"} {
+		if mode == "ro" && strings.HasPrefix(p, "journal_mode") {
+			continue
+		}
+		q.Add("_pragma", p)
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	if err := db.Ping(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
+	}
+	if mode == "rwc" {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("protect store %s: %w", path, err), db.Close())
+		}
+	}
+	return db, nil
+}
+
+// Reader is the pool for queries.
+func (db *DB) Reader() *sql.DB { return db.read }
+
+// Write runs f in a transaction that holds the write lock from its start, and
+// commits it if f returns nil.
+func (db *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, rollback(tx))
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func rollback(tx *sql.Tx) error {
+	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
+		return fmt.Errorf("roll back: %w", err)
+	}
+	return nil
+}
+
+// DataVersion changes whenever another connection has written to the store.
+// It costs no disk access.
+func (db *DB) DataVersion(ctx context.Context, conn *sql.Conn) (int64, error) {
+	var v int64
+	err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&v)
+	return v, err
+}
+
+// Close ends all connections.
+func (db *DB) Close() error { return errors.Join(db.read.Close(), db.write.Close()) }
+
+// IsRowFault reports whether the store refused a row for what it holds, so
+// that trying again is of no use.
+func IsRowFault(err error) bool {
+	se, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	switch se.Code() & 0xff {
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE:
+		return true
+	}
+	return false
+}

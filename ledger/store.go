@@ -1,0 +1,248 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"weir/costs"
+	"weir/internal/sqldb"
+)
+
+const insertCall = `INSERT OR IGNORE INTO calls (id, start, project_id, key_id, customer, feature, session, user, tags, metadata,
+	user_agent, trace_id, dialect, api, method, path, asked_model, route, stream, provider, model, served_model, status, outcome,
+	error_class, stop_reason, usage, usage_source, queue, ttft, total, bytes_in, bytes_out, dropped, attempts)
+	VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+
+const insertAttempt = `INSERT OR IGNORE INTO attempts (call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
+	served_model, service_tier, request_id, usage, usage_source, raw_usage) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+
+const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer, feature, provider, model, route, api, outcome, usage_source,
+	calls, attempts, input, cache_read, output, reasoning, total) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+	ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, attempts = attempts + excluded.attempts, input = input + excluded.input,
+	cache_read = cache_read + excluded.cache_read, output = output + excluded.output, reasoning = reasoning + excluded.reasoning,
+	total = total + excluded.total`
+
+// writeBatch stores rows, their hours and the new position in one
+// transaction, so that no death in between can count a row twice.
+func writeBatch(ctx context.Context, b batch) func(tx *sql.Tx) error {
+	return func(tx *sql.Tx) error {
+		w, err := newWriter(ctx, tx)
+		if err != nil {
+			return err
+		}
+		defer w.close()
+		for _, c := range b.calls {
+			if err := w.call(c); err != nil {
+				return err
+			}
+		}
+		for _, bodies := range b.bodies {
+			if err := w.bodies(bodies); err != nil {
+				return err
+			}
+		}
+		return w.finish(b.end)
+	}
+}
+
+// writeApart stores a batch in one transaction, each call behind a savepoint,
+// and returns those that the store refused.
+func writeApart(ctx context.Context, db *sqldb.DB, b batch) (rejected []*Call, err error) {
+	err = db.Write(ctx, func(tx *sql.Tx) error {
+		w, err := newWriter(ctx, tx)
+		if err != nil {
+			return err
+		}
+		defer w.close()
+		rejected = rejected[:0]
+		for _, c := range b.calls {
+			if _, err := tx.ExecContext(ctx, "SAVEPOINT one"); err != nil {
+				return err
+			}
+			err := w.call(c)
+			if err == nil {
+				_, err = tx.ExecContext(ctx, "RELEASE one")
+			} else if sqldb.IsRowFault(err) {
+				rejected = append(rejected, c)
+				_, err = tx.ExecContext(ctx, "ROLLBACK TO one")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return w.finish(b.end)
+	})
+	return rejected, err
+}
+
+// A writer stores rows in one transaction.
+type writer struct {
+	ctx           context.Context
+	tx            *sql.Tx
+	calls, trials *sql.Stmt
+	hours         map[hourKey]*hour
+}
+
+type hourKey struct {
+	hour                                                                          int64
+	project, key, customer, feature, provider, model, route, api, outcome, source string
+}
+
+type hour struct{ calls, attempts, input, cacheRead, output, reasoning, total int64 }
+
+func newWriter(ctx context.Context, tx *sql.Tx) (*writer, error) {
+	w := &writer{ctx: ctx, tx: tx, hours: map[hourKey]*hour{}}
+	var err error
+	if w.calls, err = tx.PrepareContext(ctx, insertCall); err != nil {
+		return nil, fmt.Errorf("prepare calls: %w", err)
+	}
+	if w.trials, err = tx.PrepareContext(ctx, insertAttempt); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare attempts: %w", err), w.calls.Close())
+	}
+	return w, nil
+}
+
+func (w *writer) close() {
+	w.calls.Close()
+	w.trials.Close()
+}
+
+// call stores a call, unless it is there already.
+func (w *writer) call(c *Call) error {
+	res, err := w.calls.ExecContext(w.ctx, c.ID, c.Start.UnixMicro(), c.ProjectID, c.KeyID, c.Customer, c.Feature, c.Session,
+		c.User, jsonMap(c.Tags), jsonMap(c.Metadata), c.UserAgent, c.TraceID, c.Dialect, c.API, c.Method, c.Path, c.AskedModel,
+		c.Route, c.Stream, c.Provider, c.Model, c.ServedModel, c.Status, string(c.Outcome), c.ErrorClass, c.StopReason,
+		usageText(c.Usage), string(c.UsageSource), int64(c.Queue), int64(c.TTFT), int64(c.Total), c.BytesIn, c.BytesOut,
+		strings.Join(c.Dropped, ","), len(c.Attempts))
+	if err != nil {
+		return fmt.Errorf("insert call: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	for i := range c.Attempts {
+		a := &c.Attempts[i]
+		_, err := w.trials.ExecContext(w.ctx, c.ID, a.N, a.Provider, a.Model, int64(a.Start), int64(a.TTFT), int64(a.Total), a.Status,
+			a.ErrorClass, a.StopReason, a.ServedModel, a.ServiceTier, a.RequestID, usageText(a.Usage), string(a.UsageSource), string(a.RawUsage))
+		if err != nil {
+			return fmt.Errorf("insert attempt: %w", err)
+		}
+	}
+	w.addHour(c)
+	return nil
+}
+
+func (w *writer) addHour(c *Call) {
+	k := hourKey{
+		c.Start.Truncate(time.Hour).UnixMicro(), c.ProjectID, c.KeyID, c.Customer, c.Feature, c.Provider, c.Model, c.Route, c.API,
+		string(c.Outcome), string(c.UsageSource),
+	}
+	h := w.hours[k]
+	if h == nil {
+		h = &hour{}
+		w.hours[k] = h
+	}
+	in, _ := c.Usage.Input()
+	out, _ := c.Usage.Output()
+	read, _ := c.Usage.Get(costs.InputCacheRead)
+	thought, _ := c.Usage.Get(costs.OutputReasoning)
+	h.calls++
+	h.attempts += int64(len(c.Attempts))
+	h.input += in
+	h.cacheRead += read
+	h.output += out
+	h.reasoning += thought
+	h.total += int64(c.Total)
+}
+
+func (w *writer) bodies(b *Bodies) error {
+	_, err := w.tx.ExecContext(w.ctx, `INSERT OR REPLACE INTO bodies (call_id, at, request, response, truncated) VALUES (?,?,?,?,?)`,
+		b.CallID, b.At.UnixMicro(), b.Request, b.Response, b.Truncated)
+	if err != nil {
+		return fmt.Errorf("insert bodies: %w", err)
+	}
+	return nil
+}
+
+// finish stores the hours and the position.
+func (w *writer) finish(end position) error {
+	for k, h := range w.hours {
+		_, err := w.tx.ExecContext(w.ctx, upsertHour, k.hour, k.project, k.key, k.customer, k.feature, k.provider, k.model, k.route, k.api,
+			k.outcome, k.source, h.calls, h.attempts, h.input, h.cacheRead, h.output, h.reasoning, h.total)
+		if err != nil {
+			return fmt.Errorf("add to an hour: %w", err)
+		}
+	}
+	_, err := w.tx.ExecContext(w.ctx, `INSERT INTO spool_position (id, segment, offset) VALUES (1, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET segment = excluded.segment, offset = excluded.offset`, end.segment, end.offset)
+	if err != nil {
+		return fmt.Errorf("write position: %w", err)
+	}
+	return nil
+}
+
+func readPosition(ctx context.Context, db *sqldb.DB) (p position, err error) {
+	err = db.Reader().QueryRowContext(ctx, `SELECT segment, offset FROM spool_position`).Scan(&p.segment, &p.offset)
+	if errors.Is(err, sql.ErrNoRows) {
+		return position{}, nil
+	}
+	if err != nil {
+		return p, fmt.Errorf("read position: %w", err)
+	}
+	return p, nil
+}
+
+func hasCall(ctx context.Context, db *sqldb.DB, id string) (bool, error) {
+	var n int
+	err := db.Reader().QueryRowContext(ctx, `SELECT count(*) FROM calls WHERE id = ?`, id).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look up a call: %w", err)
+	}
+	return n > 0, nil
+}
+
+// PruneBodies deletes the bodies kept before a time, in steps that leave the
+// store to others in between, and returns how many.
+func PruneBodies(ctx context.Context, db *sqldb.DB, before time.Time) (int64, error) {
+	var total int64
+	for {
+		var n int64
+		err := db.Write(ctx, func(tx *sql.Tx) error {
+			res, err := tx.ExecContext(ctx, `DELETE FROM bodies WHERE call_id IN (SELECT call_id FROM bodies WHERE at < ? LIMIT 500)`, before.UnixMicro())
+			if err != nil {
+				return err
+			}
+			n, err = res.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return total, fmt.Errorf("prune bodies: %w", err)
+		}
+		if total += n; n == 0 {
+			return total, nil
+		}
+	}
+}
+
+func jsonMap(m map[string]string) string {
+	if len(m) == 0 {
+		return ""
+	}
+	b, err := json.Marshal(m)
+	if err != nil { // a map of strings always can be
+		return ""
+	}
+	return string(b)
+}
+
+func usageText(u costs.Usage) string {
+	if u.IsZero() {
+		return ""
+	}
+	return string(u.AppendJSON(nil))
+}
