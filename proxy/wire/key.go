@@ -142,7 +142,7 @@ const (
 )
 
 // lookupKey finds a name. The compiler turns the switch into a search by
-// length and content, without an allocation.
+// length and content, without an allocation. It is long: one row a name.
 func lookupKey(name []byte) key {
 	switch string(name) {
 	case "model":

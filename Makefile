@@ -1,0 +1,44 @@
+# Everything here works as root or not. What a command needs beyond Go is
+# looked for first, and named with its cure where it is missing.
+
+FUZZTIME ?= 10s
+BENCH    ?=
+export GOFLAGS ?= -buildvcs=false
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-go test-quick test-sdks lint fuzz bench try-local-model
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t what; do printf '  make %-16s %s\n' "$$t" "$$what"; done
+
+build: ## build ./weir
+	CGO_ENABLED=0 go build ./cmd/weir
+
+run: build ## build, and start Weir with examples/quickstart.yaml
+	./weir serve --config examples/quickstart.yaml
+
+test: test-go test-sdks ## all tests: Go with the race detector, then the SDKs
+
+test-go: ## the Go tests with the race detector (needs a C compiler)
+	@tools/need cc
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
+
+test-quick: ## the Go tests that need nothing but Go
+	CGO_ENABLED=0 go test -short ./...
+
+test-sdks: ## real SDKs of Python, Node and Go through a running Weir
+	@tools/need python3 venv node npm
+	tests/sdk/run
+
+lint: ## gofumpt, go vet, staticcheck, deadcode
+	tools/lint
+
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	tools/fuzz $(FUZZTIME)
+
+bench: ## the benchmarks of bench/README.md; BENCH="-quick" for a short run
+	go run ./bench $(BENCH)
+
+try-local-model: build ## a real model behind Weir, by hand: docs/local-model.md
+	@tools/need python3 venv cc cmake
+	examples/local-model/run
