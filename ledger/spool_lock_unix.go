@@ -25,3 +25,15 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// syncDir makes new and removed names of a directory survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("open directory: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
+}

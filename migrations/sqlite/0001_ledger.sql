@@ -17,9 +17,12 @@ CREATE TABLE keys (
 	project_id  TEXT REFERENCES projects (id),
 	prefix      TEXT NOT NULL,          -- what may be shown of the key
 	hash        BLOB NOT NULL UNIQUE,   -- HMAC-SHA256 under the secret
-	models      TEXT NOT NULL DEFAULT '[]',
+	pepper      TEXT NOT NULL,          -- which secret that was; tells nothing of it
+	old_hash    BLOB,                   -- the secret before the last rotation
+	old_until   INTEGER NOT NULL DEFAULT 0,
+	models      TEXT NOT NULL DEFAULT '',   -- JSON list; empty: all
 	customer    TEXT NOT NULL DEFAULT '',
-	tags        TEXT NOT NULL DEFAULT '{}',
+	tags        TEXT NOT NULL DEFAULT '',   -- JSON object
 	created     INTEGER NOT NULL,
 	expires     INTEGER NOT NULL DEFAULT 0,
 	paused      INTEGER NOT NULL DEFAULT 0,

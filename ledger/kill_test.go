@@ -1,0 +1,5 @@
+package ledger
+
+const victimDir = "WEIR_LEDGER_VICTIM"
+
+func runVictim(string) {}
