@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/tiktoken-go/tokenizer/codec"
 )
@@ -35,7 +36,18 @@ var vocabularies = map[Encoding]func() *vocabulary{
 func Warm(e Encoding) {
 	if get, ok := vocabularies[e]; ok {
 		get()
+		loaded[e].Store(true)
 	}
+}
+
+// loaded says, by encoding, that its vocabulary is in memory.
+var loaded = map[Encoding]*atomic.Bool{O200k: new(atomic.Bool), Cl100k: new(atomic.Bool)}
+
+// Loaded reports whether counting in an encoding begins at once. Where it does
+// not, the first count waits for the loading; Warm does it ahead.
+func Loaded(e Encoding) bool {
+	l, ok := loaded[e]
+	return ok && l.Load()
 }
 
 // load derives the table from the library's own: ids are ranks.

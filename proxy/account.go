@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"weir/costs"
+	"weir/ledger"
+	"weir/proxy/wire"
+)
+
+// firstContent notes that the client is about to see something.
+func (a *attempt) firstContent() {
+	if a.x.answered {
+		return
+	}
+	x := a.x
+	x.answered = true
+	a.record.TTFT = time.Since(a.start)
+	x.call.TTFT = x.since()
+	x.call.Status = a.resp.StatusCode
+}
+
+// ourHeaders are what Weir adds to a reply.
+func (x *Exchange) ourHeaders(h http.Header) {
+	c := x.call
+	h["X-Weir-Call-Id"] = []string{x.ID}
+	if c.Provider != "" {
+		h["X-Weir-Provider"] = []string{c.Provider}
+	}
+	if c.Model != "" && isHeaderText(c.Model) {
+		h["X-Weir-Model"] = []string{c.Model}
+	}
+	if n := len(c.Attempts); n > 0 {
+		h["X-Weir-Attempts"] = []string{strconv.Itoa(n)}
+	}
+}
+
+// isHeaderText reports whether a name that a client wrote may stand in a header.
+func isHeaderText(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// reading is what the reply has said so far.
+func (a *attempt) reading() wire.Reading {
+	switch {
+	case a.stream != nil:
+		return a.stream.Reading()
+	case a.whole != nil:
+		return a.whole.Reading()
+	}
+	return wire.Reading{}
+}
+
+// settle puts what the reply said and used into the records. It counts once;
+// later calls do nothing.
+func (a *attempt) settle() {
+	if a.settled {
+		return
+	}
+	a.settled = true
+	r := a.reading()
+	rec, c := a.record, a.x.call
+	rec.ServedModel, rec.StopReason, rec.ServiceTier = clip(r.ServedModel), clip(r.StopReason), clip(r.ServiceTier)
+	rec.RawUsage = append([]byte(nil), r.RawUsage...)
+	rec.Usage, rec.UsageSource = a.usage(&r)
+	a.x.sequence = r.Sequence
+	c.ServedModel, c.StopReason = rec.ServedModel, rec.StopReason
+	c.Usage, c.UsageSource = rec.Usage, rec.UsageSource
+}
+
+// usage is the attempt's consumption and where the figure comes from: the
+// provider's last word, its last word before a break, or our own count.
+func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
+	switch {
+	case r.HasUsage && r.Final:
+		return r.Usage, ledger.FromProvider
+	case !a.x.Endpoint.Metered:
+		if a.resp == nil {
+			return costs.Usage{}, ""
+		}
+		return costs.Usage{}, ledger.Unmetered
+	}
+	u := r.Usage
+	source := ledger.Partial
+	if !r.HasUsage {
+		source = ledger.Estimated
+		if n := a.c.p.inputTokens(a.x); n > 0 {
+			u.Set(costs.Input, n)
+		}
+	}
+	// A running figure lags behind the text, or stands for it (Anthropic's
+	// message_start says 1): the text that has passed is the lower bound.
+	if n := a.c.p.tokens.countOutput(a.model, r); n > 0 {
+		if said, _ := u.Output(); n > said {
+			reasoning, _ := u.Get(costs.OutputReasoning)
+			u.Set(costs.Output, n-min(reasoning, n))
+		}
+	}
+	if u.IsZero() {
+		return u, ""
+	}
+	return u, source
+}
+
+// closeCall hands the call to the recorder, once, before the reply's last
+// bytes leave. Calls of callers that were not let in leave no row: anyone
+// could fill the store with them.
+func (p *Proxy) closeCall(r *http.Request, x *Exchange) {
+	if x.closed {
+		return
+	}
+	x.closed = true
+	c := x.call
+	c.Total = x.since()
+	if c.Outcome == "" {
+		c.Outcome = ledger.OK
+	}
+	if c.Outcome == ledger.Aborted && !x.reply.hasBegun() {
+		c.Status = ClientGone.Status()
+	}
+	if c.BytesOut == 0 {
+		c.BytesOut = x.reply.bytes()
+	}
+	if !x.known || c.ErrorClass == string(RecorderFull) {
+		return
+	}
+	if err := p.recorder.Closed(c); err != nil {
+		p.metrics.unrecorded.Inc()
+		p.log.Error("a call could not be recorded", "call", x.ID, "err", err)
+	}
+}
+
+// keepBodies hands captured bodies to the recorder after the reply is out.
+func (p *Proxy) keepBodies(x *Exchange) {
+	if x.reply.keep == 0 || !x.opened {
+		return
+	}
+	p.recorder.Bodies(&ledger.Bodies{
+		CallID: x.ID, At: x.Start.UTC(), Request: x.captured, Response: x.reply.kept,
+		Truncated: x.cutBody || x.reply.cut,
+	})
+}
+
+// streamFailure is an error as it is told inside a stream that has begun.
+func (x *Exchange) streamFailure(e *Error) wire.Failure {
+	f := e.failure(x.ID)
+	f.Sequence = x.sequence + 1
+	return f
+}

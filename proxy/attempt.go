@@ -1,0 +1,431 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"weir/ledger"
+	"weir/proxy/wire"
+)
+
+// An attempt is one try at one target. The carrier's goroutine owns it.
+type attempt struct {
+	c      *carrier
+	x      *Exchange
+	target Target
+	model  string // as the upstream knows it
+	asked  bool   // include_usage was set on the client's behalf
+	start  time.Time
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	watch  watchdog
+	resp   *http.Response
+	record *ledger.Attempt
+	span   attemptSpan
+
+	api     wire.API
+	stream  *wire.Stream // reads an event stream; nil: the reply is none
+	whole   *wire.Reply  // reads a JSON reply; nil: the reply is none
+	gone    bool         // the client has gone; the rest is read for its usage
+	settled bool
+}
+
+// The reasons for which an attempt or a call is given up, as context causes.
+var (
+	errTotal = errors.New("the time for the whole call is over")
+	errTTFT  = errors.New("no first token in time")
+	errIdle  = errors.New("the stream stood still")
+	errDone  = errors.New("the attempt is over")
+)
+
+// A watchdog cancels an attempt that makes no progress.
+type watchdog struct {
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	limit  time.Duration
+}
+
+// set gives the attempt d from now on, then cancels it with the cause. d <= 0: for ever.
+func (w *watchdog) set(d time.Duration, cause error) {
+	w.stop()
+	if w.limit = d; d > 0 {
+		w.timer = time.AfterFunc(d, func() { w.cancel(cause) })
+	}
+}
+
+// feed begins the wait anew.
+func (w *watchdog) feed() {
+	if w.timer != nil {
+		w.timer.Reset(w.limit)
+	}
+}
+
+func (w *watchdog) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
+}
+
+// try makes one attempt at a target. It returns nil where the client has its
+// reply, and else why not; after a reply has begun nothing else may be tried.
+func (c *carrier) try(t Target) *failure {
+	a := c.newAttempt(t)
+	defer a.end()
+	f := a.roundTrip()
+	if f == nil {
+		f = a.relay()
+	}
+	if f != nil && f.spent {
+		a.settle()
+	}
+	a.judge(f)
+	return f
+}
+
+func (c *carrier) newAttempt(t Target) *attempt {
+	x := c.x
+	a := &attempt{c: c, x: x, target: t, start: time.Now(), api: x.Endpoint.API}
+	a.model = t.Provider.upstreamModel(t.model(x.Model))
+	a.ctx, a.cancel = context.WithCancelCause(c.ctx)
+	a.watch.cancel = a.cancel
+	x.call.Attempts = append(x.call.Attempts, ledger.Attempt{
+		N: len(x.call.Attempts) + 1, Provider: t.Provider.Name, Model: a.model, Start: a.start.Sub(x.Start),
+	})
+	a.record = &x.call.Attempts[len(x.call.Attempts)-1]
+	x.call.Provider, x.call.Model = t.Provider.Name, a.model
+	c.p.startAttemptTrace(a)
+	return a
+}
+
+// end lets go of what the attempt holds.
+func (a *attempt) end() {
+	a.watch.stop()
+	if a.resp != nil {
+		a.resp.Body.Close()
+	}
+	a.cancel(errDone)
+	if a.stream != nil {
+		streams.Put(a.stream)
+	}
+	if a.whole != nil {
+		wholes.Put(a.whole)
+	}
+	a.c.p.endAttemptTrace(a)
+}
+
+// roundTrip sends the request and waits for the reply's headers. A reply with
+// an error status is a failure that holds the reply.
+func (a *attempt) roundTrip() *failure {
+	req, err := a.request()
+	if err != nil {
+		return &failure{err: asError(err)}
+	}
+	timeouts := a.c.plan.timeouts
+	if a.x.Endpoint.Stream || timeouts.ttftSet {
+		a.watch.set(timeouts.TTFT, errTTFT)
+	}
+	a.resp, err = a.target.Provider.transport.http.RoundTrip(req)
+	if err != nil {
+		return a.broken(err)
+	}
+	a.record.Status = a.resp.StatusCode
+	a.record.RequestID = clip(requestID(a.resp.Header))
+	switch s := a.resp.StatusCode; {
+	case s >= 400:
+		return a.refused()
+	case s >= 300 && s != http.StatusNotModified && !a.x.Raw:
+		return a.invalid("a redirect")
+	}
+	return nil
+}
+
+func requestID(h http.Header) string {
+	for _, name := range [...]string{"X-Request-Id", "Request-Id", "Apim-Request-Id"} {
+		if v := h.Get(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// request builds the upstream's request: the client's own bytes and headers,
+// with point edits and the credential exchanged.
+func (a *attempt) request() (*http.Request, error) {
+	x, p, r := a.x, a.target.Provider, a.c.r
+	header := requestHeader(r.Header)
+	for name, values := range p.headers {
+		header[name] = values
+	}
+	a.authorize(header)
+	a.c.p.injectTrace(a, header)
+	u := p.kind.url(p, x.Endpoint, x.Path, a.model)
+	u.RawQuery = query(r.URL.RawQuery, u.RawQuery)
+	if p.kind.local && isManagement(u.Path) {
+		return nil, refuse(Forbidden, "This path manages the inference engine and is not open to callers.")
+	}
+	ctx := withConnectTimeout(a.ctx, a.c.plan.timeouts.Connect)
+	req := (&http.Request{
+		Method: r.Method, URL: u, Host: u.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)
+	body, edits := a.body(header)
+	if body.size == 0 {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			req.Body = http.NoBody
+		}
+		return req, nil
+	}
+	open := func() (io.ReadCloser, error) {
+		reader, _ := body.reader(edits)
+		return io.NopCloser(reader), nil
+	}
+	// The transport may ask for the body again where a kept connection turns
+	// out to be closed before anything was sent on it.
+	req.GetBody = open
+	req.ContentLength = wire.EditedSize(body.size, edits)
+	req.Body, _ = open()
+	return req, nil
+}
+
+// body chooses the bytes that go upstream, and the edits in them.
+func (a *attempt) body(header http.Header) (*Body, []wire.Edit) {
+	edits := a.edits()
+	sent := a.x.Body
+	if len(edits) == 0 || sent.plain == nil {
+		return sent.raw, edits
+	}
+	delete(header, "Content-Encoding") // an edited body goes as it reads
+	return sent.plain, edits
+}
+
+// edits are the changes that this upstream needs in the client's body.
+func (a *attempt) edits() []wire.Edit {
+	x := a.x
+	if x.Raw {
+		return nil
+	}
+	if x.Endpoint.Multipart {
+		if a.model == x.Model || x.View.ModelSpan.Empty() || strings.ContainsAny(a.model, "\r\n") {
+			return nil
+		}
+		return []wire.Edit{{Span: x.View.ModelSpan, New: []byte(a.model)}}
+	}
+	a.asked = a.c.wantsUsage(a.target.Provider)
+	return x.View.Edits(wire.Want{Model: a.model, IncludeUsage: a.asked, DropWeir: true})
+}
+
+// authorize puts the credential on that this target may see: the client's own
+// where it is let through, else the provider's.
+func (a *attempt) authorize(h http.Header) {
+	p, caller := a.target.Provider, &a.x.Caller
+	switch {
+	case a.x.state.Auth == AuthPassthrough && caller.passes(a.target, a.c.plan):
+		if name := caller.credential.header; name != "" {
+			h[name] = []string{caller.credential.value}
+		} else {
+			p.kind.authorize(h, caller.credential.token)
+		}
+	case p.key != "":
+		p.kind.authorize(h, p.key)
+	}
+}
+
+// managementPaths belong to an engine's operator (Ollama's /api, vLLM's and
+// llama.cpp's own).
+var managementPaths = []string{
+	"/api/", "/sleep", "/wake_up", "/is_sleeping", "/load_lora_adapter", "/unload_lora_adapter", "/v1/load_lora_adapter", "/v1/unload_lora_adapter",
+	"/slots", "/metrics", "/reset_prefix_cache", "/collective_rpc", "/update_weights", "/start_profile", "/stop_profile", "/props",
+}
+
+func isManagement(path string) bool {
+	for _, m := range managementPaths {
+		if path == m || strings.HasPrefix(path, strings.TrimSuffix(m, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// broken says what an error of the connection means.
+func (a *attempt) broken(err error) *failure {
+	if e := a.interrupted(err); e != nil {
+		return e
+	}
+	return &failure{
+		err: &Error{Code: UpstreamFailed, Err: err,
+			Msg: "The provider " + a.target.Provider.Name + " could not be reached, or broke the connection off."},
+		again: true, elsewhere: true,
+	}
+}
+
+// interrupted says which of our own limits, or the client, ended the attempt;
+// nil: none of them did.
+func (a *attempt) interrupted(err error) *failure {
+	name := a.target.Provider.Name
+	switch cause := context.Cause(a.ctx); {
+	case cause == nil:
+		return nil
+	case errors.Is(cause, errTTFT):
+		return &failure{spent: true, elsewhere: true, err: &Error{Code: UpstreamTimeout, Err: cause,
+			Msg: "The provider " + name + " did not begin to answer in time (timeouts.ttft)."}}
+	case errors.Is(cause, errIdle):
+		return &failure{spent: true, elsewhere: true, err: &Error{Code: UpstreamTimeout, Err: cause,
+			Msg: "The provider " + name + " sent nothing for too long in mid-stream (timeouts.idle)."}}
+	case errors.Is(cause, errTotal):
+		return &failure{spent: true, err: &Error{Code: CallTimeout, Err: cause,
+			Msg: "The call took longer than it may (timeouts.total or x-weir-timeout)."}}
+	}
+	return a.clientGone()
+}
+
+// invalid is a success reply that is not the dialect's.
+func (a *attempt) invalid(what string) *failure {
+	return &failure{again: true, elsewhere: true, err: &Error{Code: UpstreamInvalid,
+		Msg: "The provider " + a.target.Provider.Name + " answered with " + what + " where a reply of its API was due."}}
+}
+
+// An upstream is an error reply, read to its end and ready to be passed on.
+type upstream struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (*upstream) close() {}
+
+// maxErrorBody bounds an upstream's error body; vendors' are a few hundred bytes.
+const maxErrorBody = 1 << 20
+
+// refused reads an error reply and decides what it calls for.
+func (a *attempt) refused() *failure {
+	a.watch.set(errorPatience, errTTFT)
+	body, err := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBody))
+	if err != nil {
+		if f := a.interrupted(err); f != nil && f.err.Code == ClientGone {
+			return f
+		}
+	}
+	up := &upstream{status: a.resp.StatusCode, header: a.resp.Header, body: body}
+	up.redact(a.target.Provider.key)
+	told := wire.ReadFailure(up.status, body)
+	f := &failure{
+		resp:  up,
+		after: retryAfter(a.resp.Header, time.Now()),
+		err:   &Error{Code: UpstreamError, Msg: told.Message, Param: told.Param},
+	}
+	if f.err.Msg == "" {
+		f.err.Msg = "The provider " + a.target.Provider.Name + " answered with an error."
+	}
+	f.plainer = a.asked && (up.status == 400 || up.status == 422) &&
+		(a.target.Provider.usage.Load() == usageUnknown || bytes.Contains(body, []byte("stream_options")))
+	switch s := up.status; {
+	case s == 408, s == 429, s >= 500 && s != 501:
+		f.again, f.elsewhere = true, true
+	case s == 401, s == 403:
+		f.elsewhere = !a.x.Caller.passes(a.target, a.c.plan)
+	case s == 402, s == 404:
+		f.elsewhere = true
+	}
+	return f
+}
+
+// errorPatience is the time for an error's body, once its status is here.
+const errorPatience = 10 * time.Second
+
+// redact takes a secret of ours out of what an upstream echoes.
+func (u *upstream) redact(key string) {
+	if len(key) < 8 {
+		return
+	}
+	u.body = bytes.ReplaceAll(u.body, []byte(key), []byte("[redacted]"))
+	for name, values := range u.header {
+		for _, v := range values {
+			if strings.Contains(v, key) {
+				delete(u.header, name)
+			}
+		}
+	}
+}
+
+// passError answers the client with an upstream's own error reply.
+func (c *carrier) passError(f *failure) error {
+	x, up := c.x, f.resp
+	x.call.Status, x.call.Outcome, x.call.ErrorClass = up.status, ledger.Failed, statusClass(up.status)
+	x.call.BytesOut = int64(len(up.body))
+	c.p.closeCall(c.r, x)
+	x.reply.begin(up.status, false, func(h http.Header) {
+		copyReplyHeader(h, up.header)
+		x.ourHeaders(h)
+		setLength(h, int64(len(up.body)))
+		if len(x.call.Attempts) > 1 { // what was retried here must not be retried again on top
+			h["X-Should-Retry"] = []string{"false"}
+		}
+	})
+	_ = x.reply.finish(up.body) // the client may have gone; the call is recorded already
+	return nil
+}
+
+// statusClass is the stable word for an upstream's error status.
+func statusClass(status int) string {
+	switch {
+	case status == 429:
+		return "rate_limited"
+	case status == 401, status == 403:
+		return string(ProviderRefusedKey)
+	case status == 404:
+		return "upstream_not_found"
+	case status == 408, status == 504:
+		return string(UpstreamTimeout)
+	case status >= 500:
+		return string(UpstreamError)
+	}
+	return "upstream_rejected"
+}
+
+// judge tells the breaker how the target did and completes the record.
+func (a *attempt) judge(f *failure) {
+	p := a.target.Provider
+	b := p.breakerFor(a.target.model(a.x.Model))
+	a.record.Total = time.Since(a.start)
+	if f == nil {
+		b.done(time.Now(), true)
+		a.learn()
+		a.c.p.metrics.attempt(p.Name, "ok")
+		return
+	}
+	class := string(f.err.Code)
+	if f.resp != nil {
+		class = statusClass(f.resp.status)
+	}
+	if a.record.ErrorClass == "" {
+		a.record.ErrorClass = class
+	}
+	switch {
+	case f.err.Code == ClientGone, f.err.Code == CallTimeout:
+		b.undo()
+	case f.resp != nil && f.resp.status < 500:
+		b.done(time.Now(), true) // it lives, whatever it says
+	case f.err.Code == Forbidden, f.err.Code == Internal:
+		b.undo()
+	default:
+		b.done(time.Now(), false)
+	}
+	a.c.p.metrics.attempt(p.Name, a.record.ErrorClass)
+}
+
+// learn remembers what the upstream makes of stream_options.
+func (a *attempt) learn() {
+	p := a.target.Provider
+	switch {
+	case a.asked && p.usage.Load() == usageUnknown:
+		p.usage.Store(usageTaken)
+	case a.c.noUsage == p:
+		p.usage.Store(usageRefused)
+	}
+}

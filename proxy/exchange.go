@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"weir/ledger"
+	"weir/proxy/wire"
+)
+
+// A Handler serves one exchange. Only the outermost handler turns a returned
+// error into a reply, or cuts the connection if a reply has begun.
+type Handler func(w http.ResponseWriter, r *http.Request, x *Exchange) error
+
+// A Middleware does its part of the work, then calls next, or returns without it.
+type Middleware func(next Handler) Handler
+
+// chain puts the middlewares around the last handler, the first outermost.
+func chain(last Handler, middlewares ...Middleware) Handler {
+	for i := len(middlewares) - 1; i >= 0; i-- {
+		last = middlewares[i](last)
+	}
+	return last
+}
+
+// An Exchange is one Call on its way through the proxy. The handler's
+// goroutine owns it; nothing keeps it afterwards.
+type Exchange struct {
+	ID    string    // the call id
+	Start time.Time // with a monotonic reading
+
+	Endpoint wire.Endpoint
+	Path     string // cleaned, without /providers/{name}
+	Caller   Caller
+	Body     *sent
+	View     wire.View
+	Model    string // what the client asked for; "" where the request carries no model
+
+	// Pinned is the only provider that may serve: from x-weir-provider, from
+	// /providers/{name}, or from the object id that the request names.
+	Pinned string
+	// Raw: not a byte of the body is edited (/providers/{name}/*).
+	Raw bool
+
+	state    *State // the settings that this exchange began with
+	reply    reply
+	deadline time.Duration // the client's own limit for the whole call; 0: none
+	estimate int64         // our own count of the input tokens
+	exact    bool          // whether the estimate is by the model's own encoding
+	call     *ledger.Call
+	known    bool   // the caller has been let in: the call is worth a row
+	opened   bool   // the ledger has the opened record
+	answered bool   // the first content has gone out: no other target may be tried
+	closed   bool   // the ledger has the closed record
+	sequence int64  // of the last event of a Responses stream
+	captured []byte // the request's body, where bodies are kept
+	cutBody  bool   // and it was longer than that
+
+	// expectsEvents says that the reply is due as server-sent events.
+	expectsEvents bool
+	// owner is the provider that made the object that the request names; "" = none is known.
+	owner string
+
+	trace callTrace
+}
+
+// since returns the time from the exchange's start.
+func (x *Exchange) since() time.Duration { return time.Since(x.Start) }

@@ -1,0 +1,46 @@
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"weir/proxy/wire"
+)
+
+// Azure OpenAI has two URL forms. A base URL that ends in /openai/v1 is the
+// newer one: OpenAI's own paths under it. Any other is the resource's host:
+// /openai/deployments/{deployment}/…?api-version=…, where the deployment
+// stands for the model; what has no model (files, batches) is under /openai.
+// Both take the key as api-key; the model given here is the deployment already.
+var azureKind = kind{
+	dialect:   wire.OpenAI,
+	system:    "azure.ai.openai", // its list of models is not that of its deployments
+	url:       azureURL,
+	authorize: func(h http.Header, key string) { h.Set("Api-Key", key) },
+}
+
+// azureVersion is the data-plane version asked where the configuration names none.
+const azureVersion = "2024-10-21"
+
+func azureURL(p *Provider, e wire.Endpoint, path, model string) *url.URL {
+	rest := strings.TrimPrefix(path, "/v1")
+	if strings.HasSuffix(p.base.Path, "/openai/v1") {
+		u := under(p.base, rest)
+		if p.version != "" {
+			u.RawQuery = "api-version=" + url.QueryEscape(p.version)
+		}
+		return u
+	}
+	prefix := "/openai"
+	if model != "" && e.API != wire.Responses {
+		prefix = "/openai/deployments/" + url.PathEscape(model)
+	}
+	u := under(p.base, strings.TrimSuffix(prefix, "/")+rest)
+	version := p.version
+	if version == "" {
+		version = azureVersion
+	}
+	u.RawQuery = "api-version=" + url.QueryEscape(version)
+	return u
+}

@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"weir/proxy/wire"
+)
+
+func modelsEndpoint(p *Provider) wire.Endpoint {
+	return wire.Endpoint{API: wire.Models, Dialect: p.kind.dialect}
+}
+
+// refreshCatalogs asks the providers of a dialect for their models, all at
+// once; nil: all providers.
+func (st *State) refreshCatalogs(ctx context.Context, d wire.Dialect, wanted func(*Provider) bool) {
+	var wg sync.WaitGroup
+	for _, p := range st.providers {
+		if d != nil && !p.speaks(d) || !wanted(p) {
+			continue
+		}
+		wg.Go(func() { p.catalog.refresh(ctx, catalogRest) })
+	}
+	wg.Wait()
+}
+
+// listModels answers GET /v1/models with the models that this caller may use.
+// It leaves a request alone that names a provider, or whose caller brings the
+// vendor's own key: those want that vendor's list.
+func (p *Proxy) listModels(r *http.Request, x *Exchange) (handled bool, err error) {
+	if x.Endpoint.API != wire.Models || x.Pinned != "" || x.Raw {
+		return false, nil
+	}
+	if x.state.Auth == AuthPassthrough && x.Caller.credential.token != "" {
+		return false, nil
+	}
+	names := x.state.models(r.Context(), x)
+	if x.Model == "" {
+		return true, p.answerModels(r, x, wire.ModelList(x.Endpoint.Dialect, names))
+	}
+	if !slices.Contains(names, x.Model) && !x.state.serves(r.Context(), x) {
+		return true, &Error{Code: ModelNotFound, Param: "model", NoRetry: true,
+			Msg: "The model " + clip(x.Model) + " does not exist here or this key may not use it. GET the list without a name to see what there is."}
+	}
+	return true, p.answerModels(r, x, wire.ModelObject(x.Endpoint.Dialect, x.Model))
+}
+
+func (p *Proxy) answerModels(r *http.Request, x *Exchange, body []byte) error {
+	x.answered = true
+	x.call.Status, x.call.BytesOut = http.StatusOK, int64(len(body))
+	p.closeCall(r, x)
+	x.reply.begin(http.StatusOK, false, func(h http.Header) {
+		h.Set("Content-Type", "application/json")
+		x.ourHeaders(h)
+		idHeader(h, x)
+		setLength(h, int64(len(body)))
+	})
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_ = x.reply.finish(body) // the client may have gone; the call is recorded already
+	return nil
+}
+
+// models lists the names that a request of this caller and dialect could use:
+// routes by name, then what the providers are known to serve; a name that
+// several of them serve stands as provider/model.
+func (st *State) models(ctx context.Context, x *Exchange) []string {
+	d := x.Endpoint.Dialect
+	var out []string
+	add := func(name string) {
+		if name == "" || strings.ContainsAny(name, "*?[") || slices.Contains(out, name) {
+			return
+		}
+		if k := x.Caller.Key; k == nil || len(k.Models) == 0 || matchAny(k.Models, name) {
+			out = append(out, name)
+		}
+	}
+	for _, r := range st.routes {
+		if slices.ContainsFunc(append(slices.Clone(r.targets), r.fallbacks...), func(t Target) bool { return t.Provider.speaks(d) }) {
+			add(r.Model)
+		}
+	}
+	st.refreshCatalogs(ctx, d, func(p *Provider) bool { return len(p.models) == 0 && p.catalog.stale(catalogFresh) })
+	served := make(map[string]int)
+	for _, p := range st.providers {
+		if p.speaks(d) && p.usable() {
+			for _, m := range p.served() {
+				served[m]++
+			}
+		}
+	}
+	for _, p := range st.providers {
+		if !p.speaks(d) || !p.usable() {
+			continue
+		}
+		for _, m := range p.served() {
+			if served[m] > 1 {
+				m = p.Name + "/" + m
+			}
+			add(m)
+		}
+	}
+	return out
+}
+
+// served lists the models that the provider is known to have, by name.
+func (p *Provider) served() []string {
+	var out []string
+	for m := range p.deployments {
+		out = append(out, m)
+	}
+	slices.Sort(out)
+	if len(p.models) > 0 {
+		return append(out, p.models...)
+	}
+	p.catalog.mu.Lock()
+	defer p.catalog.mu.Unlock()
+	return append(out, p.catalog.names...)
+}
+
+// serves reports whether a request for the model would find a target.
+func (st *State) serves(ctx context.Context, x *Exchange) bool {
+	if x.Caller.allows(x) != nil {
+		return false
+	}
+	_, err := st.plan(ctx, x)
+	return err == nil
+}

@@ -1,0 +1,126 @@
+// Package proxy is the data plane: it takes a client's request, finds out who
+// asks and for what, sends it to an upstream and relays the reply, byte for
+// byte, while it meters and records. Read observe, identify, read and relay in
+// that order: it is the way of a request.
+package proxy
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"weir/internal/tokens"
+	"weir/ledger"
+)
+
+// Options are what a Proxy works with. Settings and Recorder are needed.
+type Options struct {
+	Settings Settings
+	Recorder *ledger.Recorder
+	Keys     *ledger.KeyRing // needed for AuthKeys
+	Objects  Objects         // who made which id; nil: remembered in memory only
+	Tokens   *tokens.Counter // nil: a counter of its own
+	Metrics  *Metrics        // nil: metrics that nobody reads
+	Tracer   trace.Tracer    // nil: no tracing, at no cost
+	Log      *slog.Logger    // nil: slog.Default()
+}
+
+// A Proxy serves the LLM APIs. It is an http.Handler.
+type Proxy struct {
+	state     atomic.Pointer[State]
+	reload    sync.Mutex // held while a new State is made
+	recorder  *ledger.Recorder
+	keys      *ledger.KeyRing
+	objects   *objects
+	tokens    *counter
+	metrics   *Metrics
+	tracer    trace.Tracer
+	log       *slog.Logger
+	transport *transport
+	handler   Handler
+	closing   atomic.Bool
+	calls     sync.WaitGroup // the exchanges under way
+}
+
+// New returns a Proxy that serves with the options' settings.
+func New(o Options) (*Proxy, error) {
+	if o.Recorder == nil {
+		return nil, errors.New("proxy: no recorder")
+	}
+	if o.Settings.Auth == AuthKeys && o.Keys == nil {
+		return nil, errors.New("proxy: auth: keys needs a key ring")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	p := &Proxy{
+		recorder: o.Recorder, keys: o.Keys, objects: newObjects(o.Objects, o.Log),
+		tokens: newCounter(o.Tokens), metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
+		transport: newTransport(),
+	}
+	if p.metrics == nil {
+		p.metrics = NewMetrics(nil)
+	}
+	p.metrics.watch(p.recorder)
+	p.tokens.load(tokens.O200k)
+	p.handler = chain(p.relay, p.identify, p.read)
+	return p, p.Apply(o.Settings)
+}
+
+// Apply swaps the settings. Exchanges under way end with those that they
+// began with. On an error the old settings stay.
+func (p *Proxy) Apply(s Settings) error {
+	p.reload.Lock()
+	defer p.reload.Unlock()
+	if s.Auth == "" {
+		s.Auth = AuthOff
+	}
+	if s.Auth == AuthKeys && p.keys == nil {
+		return errors.New("auth: keys needs a restart: this process was started without virtual keys")
+	}
+	st, err := newState(s, p.state.Load(), p.transport)
+	if err != nil {
+		return err
+	}
+	p.state.Store(st)
+	return nil
+}
+
+// ServeHTTP serves one call.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.calls.Add(1)
+	defer p.calls.Done()
+	p.observe(w, r)
+}
+
+// Drain refuses new calls from now on and waits for those under way, at most
+// for the given time. It reports whether all of them ended.
+func (p *Proxy) Drain(patience time.Duration) bool {
+	p.closing.Store(true)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.calls.Wait()
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// Close ends what the proxy does in the background, and the idle connections
+// to the upstreams. No call may be under way.
+func (p *Proxy) Close() {
+	p.objects.close()
+	p.tokens.workers.Wait()
+	p.transport.close()
+}

@@ -1,0 +1,171 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	"weir/proxy/wire"
+)
+
+// read takes the request's body and looks at it: the model, whether it
+// streams, who it is for. The bytes stay as they came.
+func (p *Proxy) read(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request, x *Exchange) error {
+		body, err := readBody(w, r, x.state)
+		if err != nil {
+			return err
+		}
+		x.Body = &sent{raw: body, encoding: r.Header.Get("Content-Encoding")}
+		defer x.Body.close()
+		x.call.BytesIn = body.size
+		x.keepBody()
+		if err := p.look(r, x); err != nil {
+			return err
+		}
+		x.describe()
+		if err := x.Caller.allows(x); err != nil {
+			return err
+		}
+		return next(w, r, x)
+	}
+}
+
+// sent is a request body as it came and, where it was compressed, as it reads.
+type sent struct {
+	raw      *Body
+	encoding string // of raw; "" = none
+	plain    *Body  // raw decoded; nil where it was not needed
+}
+
+func (s *sent) close() {
+	s.raw.close()
+	s.plain.close()
+}
+
+// readable returns the body without its encoding.
+func (s *sent) readable() *Body {
+	if s.plain != nil {
+		return s.plain
+	}
+	return s.raw
+}
+
+// look fills the view from the body, where its shape is known.
+func (p *Proxy) look(r *http.Request, x *Exchange) error {
+	e := &x.Endpoint
+	x.Model = e.Model
+	switch {
+	case e.Multipart:
+		return lookMultipart(r, x)
+	case !e.JSON || x.Body.raw.size == 0 && !e.NeedsModel:
+		return nil
+	}
+	if err := wantJSON(r); err != nil {
+		return err
+	}
+	if enc := x.Body.encoding; enc != "" && !strings.EqualFold(enc, "identity") {
+		plain, err := decode(x.Body.raw, enc, x.state.MaxBody)
+		if err != nil {
+			return err
+		}
+		x.Body.plain = plain
+	}
+	if err := readView(x); err != nil {
+		return err
+	}
+	if x.View.Model != "" {
+		x.Model = x.View.Model
+	}
+	if x.Model == "" && e.NeedsModel {
+		return &Error{Code: BadRequest, Param: "model", Msg: "The request names no model. Set the member \"model\"."}
+	}
+	if x.View.Stream {
+		e.Stream = true
+	}
+	x.expectsEvents = e.Stream && !x.Raw && (e.API != wire.StreamGenerate || r.URL.Query().Get("alt") == "sse")
+	x.estimate, x.exact = p.estimate(x)
+	return nil
+}
+
+// keepBody copies the request's start, where bodies are kept.
+func (x *Exchange) keepBody() {
+	if x.reply.keep == 0 {
+		return
+	}
+	x.captured = append([]byte(nil), x.Body.raw.head(int(x.reply.keep))...)
+	x.cutBody = x.Body.raw.size > int64(len(x.captured))
+}
+
+// wantJSON refuses a body that says it is something else. An absent content
+// type passes, as it does at the vendors.
+func wantJSON(r *http.Request) error {
+	ct := r.Header.Get("Content-Type")
+	if ct == "" || strings.HasPrefix(ct, "application/json") {
+		return nil
+	}
+	if t, _, err := mime.ParseMediaType(ct); err == nil && (t == "application/json" || strings.HasSuffix(t, "+json")) {
+		return nil
+	}
+	return refuse(BadMediaType, "The content type %q is not supported here. Send application/json.", clip(ct))
+}
+
+func readView(x *Exchange) error {
+	body := x.Body.readable()
+	var err error
+	if body.file == nil {
+		x.View, err = wire.ReadView(x.Endpoint.API, body.data)
+	} else {
+		r, _ := body.reader(nil)
+		x.View, err = wire.ScanView(x.Endpoint.API, r)
+	}
+	if err == nil {
+		return nil
+	}
+	if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
+		return &Error{Code: BadRequest, NoRetry: true,
+			Msg: fmt.Sprintf("The request body is not valid JSON: %s at byte %d.", syntax.Msg, syntax.Offset)}
+	}
+	return &Error{Code: Internal, Msg: "Weir could not read the request body again.", Err: err}
+}
+
+// multipartHead is how much of a multipart body is searched for its model field.
+const multipartHead = 1 << 20
+
+func lookMultipart(r *http.Request, x *Exchange) error {
+	ct := r.Header.Get("Content-Type")
+	if !strings.HasPrefix(ct, "multipart/form-data") {
+		if x.Endpoint.NeedsModel {
+			return refuse(BadMediaType, "The content type %q is not supported here. Send multipart/form-data.", clip(ct))
+		}
+		return nil
+	}
+	model, span, err := wire.MultipartModel(ct, x.Body.raw.head(multipartHead))
+	if err != nil {
+		return refuse(BadRequest, "The multipart body could not be read: %v.", err)
+	}
+	x.Model, x.View.Model, x.View.ModelSpan = model, model, span
+	if model == "" && x.Endpoint.NeedsModel {
+		return &Error{Code: BadRequest, Param: "model", Msg: "The request names no model. Send the form field \"model\" before the file."}
+	}
+	return nil
+}
+
+// estimate counts the input's tokens ourselves: exact for models with a public
+// encoding, and by bytes for bodies too large to hold.
+func (p *Proxy) estimate(x *Exchange) (n int64, exact bool) {
+	if len(x.View.Texts) == 0 {
+		return 0, false
+	}
+	body := x.Body.readable()
+	if body.file != nil {
+		var size int64
+		for _, s := range x.View.Texts {
+			size += s.End - s.Start
+		}
+		return size / 4, false
+	}
+	return p.tokens.countInput(x.Model, &x.View, body.data)
+}

@@ -1,0 +1,252 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"weir/proxy/wire"
+)
+
+var (
+	streams = sync.Pool{New: func() any { return new(wire.Stream) }}
+	wholes  = sync.Pool{New: func() any { return new(wire.Reply) }}
+	buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+)
+
+// maxPending bounds what is held back before the first content event.
+const maxPending = 1 << 20
+
+// relay takes a success reply to the client.
+func (a *attempt) relay() *failure {
+	body, err := a.decoded()
+	if err != nil {
+		return a.invalid("a body that does not match its content encoding")
+	}
+	events := strings.HasPrefix(a.resp.Header.Get("Content-Type"), "text/event-stream")
+	switch {
+	case a.x.Raw, a.api == wire.Raw:
+		return a.relayRaw(body, events)
+	case events && !a.x.Endpoint.Stream && a.x.Endpoint.JSON && a.api != wire.Speech && a.api != wire.Images:
+		return a.invalid("an event stream that was not asked for")
+	case events:
+		return a.relayEvents(body)
+	case a.x.expectsEvents:
+		return a.noStream(body)
+	}
+	return a.relayWhole(body)
+}
+
+// noStream is a JSON reply where a stream was due: an error in disguise, or
+// an upstream that does not stream.
+func (a *attempt) noStream(body io.Reader) *failure {
+	head, err := io.ReadAll(io.LimitReader(body, 64<<10))
+	if f := a.interrupted(err); err != nil && f != nil {
+		return f
+	}
+	told := wire.ReadFailure(http.StatusBadGateway, head)
+	f := a.invalid("something that is not an event stream")
+	if told.Message != "" {
+		f.err.Msg += " It says: " + clip(told.Message)
+	}
+	return f
+}
+
+// A relay of events goes through here. pending is what came before the first
+// content: until that is there, the attempt can still fail in silence.
+type eventRelay struct {
+	a       *attempt
+	pending []byte
+	closed  bool // the call's record is written
+	drained int64
+}
+
+// relayEvents copies an event stream, whole events at a time, with a flush
+// for each read.
+func (a *attempt) relayEvents(body io.Reader) *failure {
+	a.stream = streams.Get().(*wire.Stream)
+	a.stream.Reset(a.api, wire.StreamOptions{StripUsage: a.asked})
+	e := &eventRelay{a: a}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := body.Read(*buf)
+		if n > 0 {
+			piece := (*buf)[:n]
+			if f := e.forward(a.stream.Feed(piece)); f != nil {
+				return f
+			}
+			if bytes.Contains(piece, []byte("data")) { // comments alone don't keep a stream alive
+				a.watch.feed()
+			}
+		}
+		if err != nil {
+			return e.ended(err)
+		}
+	}
+}
+
+// forward sends whole events on, or holds them back before the first content.
+func (e *eventRelay) forward(out []byte) *failure {
+	a, s := e.a, e.a.stream
+	if !a.x.answered {
+		if s.Failed() != nil && !s.Content() {
+			return a.told(s.Failed())
+		}
+		if !s.Content() && !s.Done() && len(e.pending)+len(out) < maxPending {
+			e.pending = append(e.pending, out...)
+			return nil
+		}
+		e.begin()
+		out = append(e.pending, out...)
+		e.pending = nil
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	if !e.closed && e.whole() {
+		e.closed = true
+		a.x.call.BytesOut = a.x.reply.bytes() + int64(len(out))
+		a.settle()
+		a.c.p.closeCall(a.c.r, a.x)
+	}
+	return e.send(out)
+}
+
+// whole reports whether the events at hand end the stream, so that its record
+// must be written before they go.
+func (e *eventRelay) whole() bool {
+	s := e.a.stream
+	if e.a.api == wire.Generate || e.a.api == wire.StreamGenerate {
+		return s.Done() && s.Reading().HasUsage // Gemini has no terminator
+	}
+	return s.Done()
+}
+
+// begin answers the client: from here on there is no other target.
+func (e *eventRelay) begin() {
+	a := e.a
+	a.firstContent()
+	a.x.reply.begin(http.StatusOK, true, func(h http.Header) {
+		copyReplyHeader(h, a.resp.Header)
+		a.x.ourHeaders(h)
+		h["Content-Type"] = eventStream
+		h["Cache-Control"] = noCache
+		h["X-Accel-Buffering"] = noWord
+		delete(h, "Content-Encoding")
+	})
+	a.watch.set(a.c.plan.timeouts.Idle, errIdle)
+}
+
+// send writes to the client. Once the client has gone, the stream is read on
+// only as far as the settings allow.
+func (e *eventRelay) send(out []byte) *failure {
+	a := e.a
+	if a.stream.SawID() || !endsEvent(out) {
+		a.x.reply.hush()
+	}
+	if !a.gone {
+		if err := a.x.reply.write(out); err == nil || e.closed {
+			return nil // after the record is written a client that has gone has gone with everything
+		}
+		a.gone = true
+	}
+	e.drained += int64(len(out))
+	if !a.x.drains() || e.drained > a.x.state.Drain.Bytes {
+		return a.clientGone()
+	}
+	return nil
+}
+
+func endsEvent(p []byte) bool {
+	return bytes.HasSuffix(p, []byte("\n\n")) || bytes.HasSuffix(p, []byte("\n\r\n")) || bytes.HasSuffix(p, []byte("\r\r"))
+}
+
+func (a *attempt) clientGone() *failure {
+	return &failure{spent: true, err: &Error{Code: ClientGone, Msg: "The client went away."}}
+}
+
+// ended says what the end of the upstream's stream means.
+func (e *eventRelay) ended(err error) *failure {
+	a, s := e.a, e.a.stream
+	if rest := s.End(); len(rest) > 0 {
+		if f := e.forward(rest); f != nil {
+			return f
+		}
+	}
+	switch {
+	case e.closed || s.Done():
+		// whatever the connection does now, the client has everything
+	case !errors.Is(err, io.EOF):
+		return a.cut(err)
+	case a.x.answered && s.Failed() != nil:
+		// the upstream's own last word has been passed
+	case e.unfinished():
+		return a.cut(io.ErrUnexpectedEOF)
+	}
+	if !a.x.answered { // a terminator alone
+		e.begin()
+		if f := e.send(e.pending); f != nil {
+			return f
+		}
+	}
+	if a.gone || a.c.r.Context().Err() != nil && !e.closed {
+		return a.clientGone()
+	}
+	if s.Failed() != nil {
+		a.record.ErrorClass = string(UpstreamError)
+	}
+	a.settle()
+	a.c.p.closeCall(a.c.r, a.x)
+	return nil
+}
+
+// unfinished reports whether a stream that ended in good order lacks what
+// its API ends with.
+func (e *eventRelay) unfinished() bool {
+	s := e.a.stream
+	if len(s.Held()) > 0 {
+		return true
+	}
+	switch e.a.api {
+	case wire.Chat, wire.Completions, wire.Generate, wire.StreamGenerate:
+		return !s.Finished()
+	case wire.Messages, wire.Responses:
+		return true // they have a terminator
+	}
+	return false
+}
+
+// cut is a stream, or a body, that broke off.
+func (a *attempt) cut(err error) *failure {
+	if f := a.interrupted(err); f != nil {
+		return f
+	}
+	msg := "The provider " + a.target.Provider.Name + " broke its reply off before the end."
+	return &failure{spent: true, again: true, elsewhere: true, err: &Error{Code: UpstreamTruncated, Msg: msg, Err: err}}
+}
+
+// told is an error that the upstream sent inside a stream before any content.
+func (a *attempt) told(t *wire.Failure) *failure {
+	e := &Error{Code: UpstreamError, Msg: t.Message, Param: t.Param, Upstream: t}
+	again := t.Status >= 500 || t.Status == 429 || t.Status == 408
+	return &failure{err: e, again: again, elsewhere: again || t.Status == 401 || t.Status == 403 || t.Status == 404}
+}
+
+// relayRaw passes a reply that is not ours to judge: its bytes go as they
+// come, and a meter looks on where the API is known.
+func (a *attempt) relayRaw(body io.Reader, events bool) *failure {
+	if events && a.api != wire.Raw {
+		a.stream = streams.Get().(*wire.Stream)
+		a.stream.Reset(a.api, wire.StreamOptions{})
+	}
+	if events {
+		a.watch.set(a.c.plan.timeouts.Idle, errIdle)
+		return a.copyOn(nil, body, true)
+	}
+	a.watch.stop()
+	return a.copyOn(nil, body, false)
+}
