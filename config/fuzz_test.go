@@ -1,0 +1,48 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// FuzzConfig: any text is either a valid configuration or Problems, each with
+// its file; a valid one can be shown, never with a secret; and reading it
+// twice gives the same.
+func FuzzConfig(f *testing.F) {
+	for _, seed := range []string{
+		"", contractExample, "a: b: c", "&a [*a]", "routes: &r [*r]", "<<: {auth: off}", "secret: ${A:-${B:-${C:-x}}}",
+		"secret: ${", "secret: '$${x}'", "providers:\n  a: &a {kind: mock}\n  b: *a", "? {a: b}\n: c", "auth: !!str off", "\uE000", "%YAML 1.1\n---\na", "-", "\t",
+		"secret: " + strings.Repeat("${A:-", 100) + strings.Repeat("}", 100),
+		strings.Repeat("[", 10_000), strings.Repeat("a: ", 2000), "#" + strings.Repeat("x", maxFile-1), "#" + strings.Repeat("x", maxFile),
+		"secret: CANARY\nadmin: {token: CANARY}\nproviders: {x: {kind: openai, api_key: CANARY, headers: {a: CANARY}}}",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		env := environ("A", "CANARY", "EMPTY", "")
+		c, err := Parse("f", text, env)
+		if err != nil {
+			var ps Problems
+			if !errors.As(err, &ps) || len(ps) == 0 || ps[0].File != "f" || ps[0].What == "" {
+				t.Fatalf("an error that is no problem: %#v", err)
+			}
+			return
+		}
+		b, err := json.Marshal(c.Redacted())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse("f", text, env)
+		if err != nil {
+			t.Fatalf("valid at first, then %v", err)
+		}
+		if b2, err := json.Marshal(again.Redacted()); err != nil || string(b) != string(b2) {
+			t.Fatalf("read twice:\n%s\n%s", b, b2)
+		}
+		if !strings.Contains(string(text), "listen") && c.Auth == AuthOff && c.Listen != "127.0.0.1:8080" {
+			t.Fatalf("the default listener moved: %s", c.Listen)
+		}
+	})
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// table is the file: every key there is, and every key there will be.
+var table = object(
+	key("listen", "Address of the data plane, host:port. Default 127.0.0.1:8080.", text, func(c *Config) *string { return &c.Listen }),
+	key("hosts", "Further names that the data listener answers to, beside its address and, on loopback, localhost.", list(text), func(c *Config) *[]string { return &c.Hosts }),
+	key("tls", "Certificate of the data listener. Without one it speaks plain HTTP.", tlsShape, func(c *Config) *TLS { return &c.TLS }),
+	key("admin", "The admin listener: console, admin API, metrics.", adminShape, func(c *Config) *Admin { return &c.Admin }),
+	key("auth", "Who may call: keys (a virtual key wk-…), passthrough (the client's own provider key), off (anyone). Default off, which only a loopback listener may have without writing it out.",
+		oneOf(map[string]Auth{"off": AuthOff, "keys": AuthKeys, "passthrough": AuthPassthrough}), func(c *Config) *Auth { return &c.Auth }),
+	key("secret", "Pepper of the key hashes. Replicas share it. Default: $WEIR_SECRET, else made once in the data directory.", secret, secretField),
+	fileOf("secret", secretField),
+	key("data", "Directory of what Weir makes for itself. Default: the directory of the SQLite store, else ./data.", text, func(c *Config) *string { return &c.DataDir }),
+	key("store", "Where calls and keys are kept: sqlite:PATH. Default sqlite:./data/weir.db.", text, func(c *Config) *string { return &c.Store }),
+	key("spool", "The durable queue in front of the store.", spoolShape, func(c *Config) *Spool { return &c.Spool }),
+	key("keepalive", "Silence before a stream gets a ping. Default 15s; 0 = never.", duration, func(c *Config) *time.Duration { return &c.Keepalive }),
+	key("max_body", "Largest request body. Default 256MiB.", size, func(c *Config) *int64 { return &c.MaxBody }),
+	key("body_timeout", "Time for a whole request body. Default 5m.", duration, func(c *Config) *time.Duration { return &c.BodyTimeout }),
+	key("drain", "Reading a stream on to its usage after its client has gone. Default: not at all.", drainShape, func(c *Config) *Drain { return &c.Drain }),
+	key("shutdown", "Time that calls under way have to end at a stop. Default 30s.", duration, func(c *Config) *time.Duration { return &c.Shutdown }),
+	key("discover", "Add the providers whose key is in the environment. Default: on where the file names no providers.", onOff, func(c *Config) *bool { return &c.Discover }),
+	key("providers", "The upstream accounts, by name.", dict(providerShape, func(p *Provider) *string { return &p.Name }), func(c *Config) *[]Provider { return &c.Providers }),
+	key("routes", "Names that clients ask for. The first that matches wins.", list(routeShape), func(c *Config) *[]Route { return &c.Routes }),
+	key("capture", "Keeping request and reply bodies.", captureShape, func(c *Config) *Capture { return &c.Capture }),
+	key("telemetry", "OpenTelemetry traces.", telemetryShape, func(c *Config) *Telemetry { return &c.Telemetry }),
+	key("log", "Weir's own log, on stderr.", logShape, func(c *Config) *Log { return &c.Log }),
+	absent[Config]("redis"), absent[Config]("limits"), absent[Config]("budgets"), absent[Config]("cache"),
+	absent[Config]("prices"), absent[Config]("responses"), absent[Config]("prompts"), absent[Config]("evals"),
+	absent[Config]("alerts"),
+)
+
+var secretField = func(c *Config) *Secret { return &c.Secret }
+
+var tlsShape = object(
+	key("cert", "Path of the certificate chain, PEM.", text, func(t *TLS) *string { return &t.Cert }),
+	key("key", "Path of the private key, PEM.", text, func(t *TLS) *string { return &t.Key }),
+)
+
+var adminToken = func(a *Admin) *Secret { return &a.Token }
+
+var adminShape = object(
+	key("listen", "Address of the admin listener, host:port. Default 127.0.0.1:8081.", text, func(a *Admin) *string { return &a.Listen }),
+	key("hosts", "Further names that the admin listener answers to.", list(text), func(a *Admin) *[]string { return &a.Hosts }),
+	key("token", "What the admin API wants as Authorization: Bearer. Default: $WEIR_ADMIN_TOKEN, else made once in the data directory.", secret, adminToken),
+	fileOf("token", adminToken),
+)
+
+var spoolShape = object(
+	key("dir", "Its directory, one process at a time. Default: spool in the data directory.", text, func(s *Spool) *string { return &s.Dir }),
+	key("max", "Its largest size. Default 4GiB.", size, func(s *Spool) *int64 { return &s.Max }),
+	key("when_full", "refuse: no further calls. serve: calls go on, bodies are dropped. Default refuse.",
+		oneOf(map[string]string{"refuse": "refuse", "serve": "serve"}), func(s *Spool) *string { return &s.WhenFull }),
+)
+
+var drainShape = object(
+	key("time", "At most so long. 0 = the upstream is cancelled at once.", duration, func(d *Drain) *time.Duration { return &d.Time }),
+	key("bytes", "At most so much. Default 1MiB.", size, func(d *Drain) *int64 { return &d.Bytes }),
+)
+
+var apiKey = func(p *Provider) *Secret { return &p.APIKey }
+
+var providerShape = object(
+	key("kind", "How to speak to it. May be left out where the provider has a well-known name (openai, claude, groq, …).", kindShape, func(p *Provider) *string { return &p.Kind }),
+	key("base_url", "Where it is, with its /v1 for OpenAI-compatible ones. Default: the vendor's own.", urlShape, func(p *Provider) *string { return &p.BaseURL }),
+	key("api_key", "Its key. Default: the vendor's variable in the environment, where base_url is the vendor's own and auth is not passthrough.", secret, apiKey),
+	fileOf("api_key", apiKey),
+	key("api_version", "Azure: the data-plane version.", text, func(p *Provider) *string { return &p.APIVersion }),
+	key("deployments", "Azure: model → deployment.", lookup(text), func(p *Provider) *map[string]string { return &p.Deployments }),
+	key("models", "Names and globs that it is known to serve, beside what it lists itself.", list(text), func(p *Provider) *[]string { return &p.Models }),
+	key("headers", "Headers sent with every request.", lookup(secret), func(p *Provider) *map[string]Secret { return &p.Headers }),
+	absent[Provider]("replicas"), absent[Provider]("gpu_hour"), absent[Provider]("price_as"),
+)
+
+var routeShape = object(
+	key("model", "The name that clients ask for, or a glob.", text, func(r *Route) *string { return &r.Model }),
+	key("targets", "Where it may go, by weight.", list(targetShape), func(r *Route) *[]Target { return &r.Targets }),
+	key("fallbacks", "Where it goes next when the targets fail, in order.", list(targetShape), func(r *Route) *[]Target { return &r.Fallbacks }),
+	key("retries", "Further tries after the first. Default 0.", whole, func(r *Route) *int { return &r.Retries }),
+	key("timeouts", "Bounds of one attempt, and of the whole call.", timeoutsShape, func(r *Route) *Timeouts { return &r.Timeouts }),
+	absent[Route]("hedge"), absent[Route]("cache"), absent[Route]("limits"), absent[Route]("strategy"),
+)
+
+var targetShape = object(
+	key("provider", "A name from providers.", text, func(t *Target) *string { return &t.Provider }),
+	key("model", "The model asked of it. Default: the name that the client asked for.", text, func(t *Target) *string { return &t.Model }),
+	key("weight", "Only the ratio counts. Default 1; 0 = only where the others cannot.", whole, func(t *Target) *int { return &t.Weight }),
+)
+
+var timeoutsShape = object(
+	key("connect", "TCP and TLS. Default 3s.", duration, func(t *Timeouts) *time.Duration { return &t.Connect }),
+	key("ttft", "On a stream: to the first content, default 60s. On a plain call: to the headers, only where written.", duration, func(t *Timeouts) *time.Duration { return &t.TTFT }),
+	key("idle", "Between two reads of a stream. Default 30s.", duration, func(t *Timeouts) *time.Duration { return &t.Idle }),
+	key("total", "The whole call. Default 30m.", duration, func(t *Timeouts) *time.Duration { return &t.Total }),
+)
+
+var captureShape = object(
+	key("bodies", "Keep request and reply bodies. Default off.", onOff, func(c *Capture) *bool { return &c.Bodies }),
+	key("max_bytes", "Of each body. Default 256KiB.", size, func(c *Capture) *int64 { return &c.MaxBytes }),
+	key("retention", "How long they are kept. Default 30d.", duration, func(c *Capture) *time.Duration { return &c.Retention }),
+)
+
+var telemetryShape = object(
+	key("otlp", "OTLP/HTTP endpoint. Default: $OTEL_EXPORTER_OTLP_ENDPOINT, else no traces.", urlShape, func(t *Telemetry) *string { return &t.OTLP }),
+	key("sample", "Share of the traces that begin here. Default 1.", share, func(t *Telemetry) *float64 { return &t.Sample }),
+)
+
+var logShape = object(
+	key("level", "Default info.", oneOf(map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}), func(l *Log) *slog.Level { return &l.Level }),
+	key("format", "Default json.", oneOf(map[string]string{"json": "json", "text": "text"}), func(l *Log) *string { return &l.Format }),
+)
