@@ -139,7 +139,7 @@ func (a *attempt) roundTrip() *failure {
 	switch s := a.resp.StatusCode; {
 	case s >= 400:
 		return a.refused()
-	case s >= 300 && s != http.StatusNotModified && !a.x.Raw:
+	case s >= 300 && s != http.StatusNotModified && a.x.Endpoint.JSON && !a.x.Raw:
 		return a.invalid("a redirect")
 	}
 	return nil

@@ -75,7 +75,7 @@ func (x *Exchange) address(r *http.Request) error {
 		x.Pinned, x.Raw = name, true
 		x.Path = rawPath(x.state.byName[name], "/"+below)
 		x.Endpoint = wire.Match(r.Method, x.Path, r.Header)
-	} else if !strings.HasPrefix(x.Path, "/v1/") && !strings.HasPrefix(x.Path, "/v1beta/") {
+	} else if !isDataPath(x.Path) {
 		return refuse(NotFound, "There is nothing at %s. Weir serves the APIs of OpenAI and Anthropic below /v1 and of Gemini below /v1beta.", clip(x.Path))
 	}
 	x.call.Dialect, x.call.API = x.Endpoint.Dialect.Name(), x.Endpoint.API.String()
@@ -90,6 +90,12 @@ func (x *Exchange) address(r *http.Request) error {
 		x.deadline = d
 	}
 	return refuseAbsent(r.Header)
+}
+
+// isDataPath reports whether a path is one of the APIs'. Google's SDKs upload
+// files to a path of their own.
+func isDataPath(p string) bool {
+	return strings.HasPrefix(p, "/v1/") || strings.HasPrefix(p, "/v1beta/") || strings.HasPrefix(p, "/upload/v1beta/")
 }
 
 // refuseAbsent names the contract's headers that this version does not act
