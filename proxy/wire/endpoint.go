@@ -83,6 +83,9 @@ func Match(method, path string, h http.Header) Endpoint {
 	if rest, ok := strings.CutPrefix(path, "/v1beta/"); ok {
 		return matchGemini(method, rest, len("/v1beta/"))
 	}
+	if strings.HasPrefix(path, "/upload/v1beta/") {
+		return Endpoint{Dialect: Gemini}
+	}
 	rest, ok := strings.CutPrefix(path, "/v1/")
 	if !ok {
 		return Endpoint{Dialect: guess(h)}
