@@ -1,0 +1,95 @@
+"""What the Python programs share: the cases' registry, a log of the HTTP that
+the SDK did, and the JSON lines that the runner reads.
+
+A program prints one line per case: what the SDK's user sees ("seen"), each
+HTTP exchange behind it ("http"), and per answered call the model and the
+tokens as the SDK reported them ("usage").
+"""
+
+import json
+import os
+import sys
+import time
+
+import httpx2
+
+BASE = os.environ["SDK_BASE"]  # http://host:port
+KEY = os.environ["SDK_KEY"]
+MODELS = json.loads(os.environ["SDK_MODELS"])  # purpose -> model name
+BAD_KEY = os.environ["SDK_BAD_KEY"]
+NAME = os.environ["SDK_NAME"]
+ONLY = os.environ.get("SDK_ONLY", "")
+
+_cases = []
+_now = None  # the case under way
+
+PROMPT = "Say something about the weather in Paris."
+SYSTEM = "You are terse."
+CITY_SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+
+
+class Case:
+    """The record of one case."""
+
+    def __init__(self, name):
+        self.name, self.http, self.usage = name, [], []
+
+    def used(self, model, tokens_in, tokens_out):
+        """Notes the tokens of one answered call: all input, all output."""
+        self.usage.append({"model": model, "in": tokens_in, "out": tokens_out})
+
+
+def case(fn):
+    _cases.append(fn)
+    return fn
+
+
+def _watch(real):
+    """Marks each request with its case and logs each response, whatever the SDK."""
+
+    def send(self, request, **kw):
+        request.headers["x-weir-session"] = f"{NAME}/{_now.name}"
+        began = time.monotonic()
+        response = real(self, request, **kw)
+        _now.http.append({"status": response.status_code, "headers": sorted(response.headers.multi_items()),
+                          "at": began})
+        return response
+
+    return send
+
+
+httpx2.Client.send = _watch(httpx2.Client.send)
+
+
+def gaps(http):
+    """Whole seconds waited before each retry are the SDK's answer to retry-after."""
+    times = [h.pop("at") for h in http]
+    return [int(b - a) for a, b in zip(times, times[1:])]
+
+
+def error(e, *fields):
+    """What a program that catches e can act on."""
+    seen = {"class": type(e).__name__, "message": str(e)}
+    for f in fields:
+        seen[f] = getattr(e, f, None)
+    return {"error": seen}
+
+
+def run():
+    global _now
+    for fn in _cases:
+        if ONLY and fn.__name__ != ONLY:
+            continue
+        _now = Case(fn.__name__)
+        try:
+            seen = fn(_now)
+        except Exception as e:  # the runner compares it like any other result
+            seen = {"raised": f"{type(e).__module__}.{type(e).__name__}: {e}"}
+        line = {"case": _now.name, "seen": seen, "http": _now.http, "usage": _now.usage, "gaps": gaps(_now.http)}
+        print(json.dumps(line, default=str), flush=True)
+    sys.stdout.flush()
