@@ -40,5 +40,5 @@ bench: ## the benchmarks of bench/README.md; BENCH="-quick" for a short run
 	go run ./bench $(BENCH)
 
 try-local-model: build ## a real model behind Weir, by hand: docs/local-model.md
-	@tools/need python3 venv cc cmake
+	@tools/need python3 venv cc cmake curl
 	examples/local-model/run
