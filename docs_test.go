@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -29,6 +30,11 @@ func TestConfigurationPage(t *testing.T) {
 		t.Fatalf("%s: the marks of the generated part are missing", name)
 	}
 	want := head + begin + reference(t) + end + tail
+	for _, word := range append(config.Kinds(), config.Variables()...) {
+		if !strings.Contains(text, "`"+word+"`") {
+			t.Errorf("%s does not name %s", name, word)
+		}
+	}
 	if text == want {
 		return
 	}
@@ -182,27 +188,59 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestVerbs: every command line of the pages begins with a verb that there is.
-func TestVerbs(t *testing.T) {
-	known := map[string]bool{}
-	verb := regexp.MustCompile(`Use:\s+"([a-z]+)`)
-	for name, text := range tracked(t, ".go") {
-		if strings.HasPrefix(name, "cmd/weir/") {
-			for _, m := range verb.FindAllSubmatch(text, -1) {
-				known[string(m[1])] = true
-			}
-		}
+// TestCommands: every command line of the pages, in a code span or a block, is
+// one that the program has, with the flags that it has.
+func TestCommands(t *testing.T) {
+	weir := filepath.Join(t.TempDir(), "weir")
+	if out, err := exec.Command("go", "build", "-o", weir, "./cmd/weir").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
 	}
-	line := regexp.MustCompile("(?:^|`|\\$ |\\./)weir ([a-z]+)( [a-z]+)?")
+	help := map[string]string{}
 	for name, text := range tracked(t, ".md") {
-		for l := range strings.Lines(string(text)) {
-			for _, m := range line.FindAllStringSubmatch(l, -1) {
-				if !known[m[1]] {
-					t.Errorf("%s names the command weir %s, which there is not", name, m[1])
+		for _, line := range commandLines(string(text)) {
+			words := strings.Fields(line)
+			n := 1
+			for n < len(words) && verb.MatchString(words[n]) {
+				n++
+			}
+			path := strings.Join(words[1:n], " ")
+			if _, asked := help[path]; !asked {
+				out, err := exec.Command(weir, append(strings.Fields(path), "--help")...).CombinedOutput()
+				if err != nil || !strings.Contains(string(out), "weir "+path) {
+					t.Errorf("%s: weir %s is not a command: %v", name, path, err)
+				}
+				help[path] = string(out)
+			}
+			for _, w := range words[n:] {
+				flag, _, _ := strings.Cut(w, "=")
+				if strings.HasPrefix(flag, "--") && flag != "--help" && !strings.Contains(help[path], flag) {
+					t.Errorf("%s: weir %s has no flag %s", name, path, flag)
 				}
 			}
 		}
 	}
+	if len(help) < 5 {
+		t.Errorf("the pages name %d commands: is the pattern right?", len(help))
+	}
+}
+
+var (
+	verb    = regexp.MustCompile(`^[a-z]+$`)
+	command = regexp.MustCompile("(?m)(?:`|^\\s*(?:\\$ )?)(?:\\./)?(weir [a-z][^`\n#|>&]*)")
+)
+
+// commandLines returns what begins with weir in code spans and, there only at
+// the line's start, in code blocks.
+func commandLines(page string) []string {
+	var lines []string
+	for i, part := range strings.Split(page, "```") {
+		for _, m := range command.FindAllStringSubmatchIndex(part, -1) {
+			if inSpan := part[m[0]] == '`'; inSpan == (i%2 == 0) {
+				lines = append(lines, part[m[2]:m[3]])
+			}
+		}
+	}
+	return lines
 }
 
 func read(t *testing.T, name string) string {
