@@ -77,6 +77,9 @@ func run(s string, i int, want class) int {
 //	|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?
 //	|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
 func splitO200k(s string, i int) int {
+	if end, ok := asciiWord(s, i); ok {
+		return end
+	}
 	c, n := at(s, i)
 	starts := [2]int{-1, i} // with the optional first rune, and without
 	if c&(isNewline|isLetter|isNumber) == 0 {
@@ -97,6 +100,26 @@ func splitO200k(s string, i int) int {
 		}
 	}
 	return splitRest(s, i, true)
+}
+
+// asciiWord is the first alternative for the bulk of English: at most one sign,
+// capitals, then small letters, all ASCII, with nothing behind them that could
+// belong to the word and is not.
+func asciiWord(s string, i int) (end int, ok bool) {
+	if c := s[i]; c < utf8.RuneSelf && asciiClass[c]&(isNewline|isLetter|isNumber) == 0 {
+		i++
+	}
+	for i < len(s) && s[i]-'A' < 26 {
+		i++
+	}
+	end = i
+	for end < len(s) && s[end]-'a' < 26 {
+		end++
+	}
+	if end == i || end < len(s) && s[end] >= utf8.RuneSelf {
+		return 0, false
+	}
+	return contraction(s, end), true
 }
 
 // wordLower matches upper*lower+ from i as a backtracking engine does: as many

@@ -17,12 +17,27 @@ type vocabulary struct {
 	codec *codec.Codec // for long pieces
 }
 
-// A slot holds one token; length 0 marks a free one.
+// A slot holds one token: its first eight bytes, and packed into one word its
+// rank, length and place in the slab. Most tokens are told by the first word
+// alone, so that a look costs one cache line. Length 0 marks a free slot.
 type slot struct {
-	start  uint32
-	length uint16
-	rank   uint32
+	head uint64
+	rest uint64 // start<<32 | length<<20 | rank
 }
+
+const (
+	rankBits   = 20
+	lengthBits = 12
+	maxToken   = 1<<lengthBits - 1
+)
+
+func newSlot(token string, start, rank uint32) slot {
+	return slot{head(token), uint64(start)<<32 | uint64(len(token))<<rankBits | uint64(rank)}
+}
+
+func (s slot) length() int   { return int(s.rest >> rankBits & maxToken) }
+func (s slot) rank() uint32  { return uint32(s.rest & (1<<rankBits - 1)) }
+func (s slot) start() uint32 { return uint32(s.rest >> 32) }
 
 const noRank = ^uint32(0)
 
@@ -61,16 +76,16 @@ func load(c *codec.Codec, size uint, split func(string, int) int) *vocabulary {
 	id := make([]uint, 1)
 	for id[0] = range size {
 		token, err := c.Decode(id)
-		if err != nil || len(token) == 0 || len(token) > 1<<15 {
+		if err != nil || len(token) == 0 || len(token) > maxToken {
 			continue // a gap in the numbers
 		}
 		start := uint32(len(slab))
 		slab = append(slab, token...)
 		i := hash(token) & v.mask
-		for v.slots[i].length != 0 {
+		for v.slots[i].length() != 0 {
 			i = (i + 1) & v.mask
 		}
-		v.slots[i] = slot{start, uint16(len(token)), uint32(id[0])}
+		v.slots[i] = newSlot(token, start, uint32(id[0]))
 	}
 	v.slab = string(slab)
 	return v
@@ -78,22 +93,47 @@ func load(c *codec.Codec, size uint, split func(string, int) int) *vocabulary {
 
 // rank returns a token's rank, or noRank.
 func (v *vocabulary) rank(token string) uint32 {
-	for i := hash(token) & v.mask; ; i = (i + 1) & v.mask {
-		s := &v.slots[i]
-		if s.length == 0 {
+	h := head(token)
+	for i := hashFrom(h, token) & v.mask; ; i = (i + 1) & v.mask {
+		s := v.slots[i]
+		n := s.length()
+		if n == 0 {
 			return noRank
 		}
-		if int(s.length) == len(token) && v.slab[s.start:s.start+uint32(s.length)] == token {
-			return s.rank
+		if s.head == h && n == len(token) && (n <= 8 || v.slab[s.start()+8:s.start()+uint32(n)] == token[8:]) {
+			return s.rank()
 		}
 	}
 }
 
-// hash is FNV-1a with a final mix; tokens are short.
-func hash(s string) uint32 {
-	h := uint32(2166136261)
-	for i := range len(s) {
-		h = (h ^ uint32(s[i])) * 16777619
+// head is the first eight bytes of a string, the missing ones zero.
+func head(s string) uint64 {
+	switch n := len(s); {
+	case n >= 8:
+		return uint64(word(s)) | uint64(word(s[4:]))<<32
+	case n >= 4:
+		return uint64(word(s)) | uint64(word(s[n-4:]))<<(8*(n-4))
+	case n > 0:
+		return uint64(s[0]) | uint64(s[n/2])<<(8*(n/2)) | uint64(s[n-1])<<(8*(n-1))
 	}
-	return h ^ h>>15
+	return 0
+}
+
+// word reads four bytes, which the compiler makes one load.
+func word(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+}
+
+func hash(s string) uint32 { return hashFrom(head(s), s) }
+
+// hashFrom mixes a string whose head is known. Every step is a multiplication
+// by an odd constant, whose high bits depend on all the low ones.
+func hashFrom(h uint64, s string) uint32 {
+	const odd = 0x9E3779B97F4A7C15
+	h = (h ^ uint64(len(s))) * odd
+	for i := 8; i < len(s); i += 8 {
+		h = (h ^ h>>32 ^ head(s[i:])) * odd
+	}
+	return uint32(h >> 32)
 }
