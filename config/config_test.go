@@ -376,11 +376,11 @@ providers: {o: {kind: openai, api_key: CANARY3, headers: {x-key: CANARY4}}}
 func TestWords(t *testing.T) {
 	check := func(s string, want time.Duration) {
 		t.Helper()
-		got, err := parseDuration(s)
+		got, err := ParseDuration(s)
 		if err != nil || got != want {
-			t.Errorf("parseDuration(%q) = %v, %v, want %v", s, got, err, want)
+			t.Errorf("ParseDuration(%q) = %v, %v, want %v", s, got, err, want)
 		}
-		if back, err := parseDuration(showDuration(got)); err != nil || back != want {
+		if back, err := ParseDuration(showDuration(got)); err != nil || back != want {
 			t.Errorf("%q is shown as %q", s, showDuration(got))
 		}
 	}
@@ -392,8 +392,8 @@ func TestWords(t *testing.T) {
 	check("0s", 0)
 	check("1.5s", 1500*time.Millisecond)
 	for _, s := range []string{"", "d", "1", "1x", "-1s", "99999999999d", "1d-2s", "NaN"} {
-		if d, err := parseDuration(s); err == nil {
-			t.Errorf("parseDuration(%q) = %v", s, d)
+		if d, err := ParseDuration(s); err == nil {
+			t.Errorf("ParseDuration(%q) = %v", s, d)
 		}
 	}
 	size := func(s string, want int64) {

@@ -57,7 +57,7 @@ var (
 	number   = []any{schema{"type": "integer", "minimum": 0}}
 
 	text     = word("a text", `[\s\S]*`, []any{schema{"type": "number"}, schema{"type": "boolean"}}, asString, func(s string) any { return s })
-	duration = word("a duration", `0|(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d|w))+`, []any{schema{"const": 0}}, parseDuration, func(v time.Duration) any { return showDuration(v) })
+	duration = word("a duration", `0|(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d|w))+`, []any{schema{"const": 0}}, ParseDuration, func(v time.Duration) any { return showDuration(v) })
 	size     = word("a size", `\d+ ?(|B|[kK]B|[MGT]B|[KMGT]iB)`, number, parseBytes, func(v int64) any { return showBytes(v) })
 	whole    = word("a whole number", `\d+`, number, parseWhole, func(v int) any { return v })
 	onOff    = word("on or off", `on|off|true|false|yes|no`, []any{schema{"type": "boolean"}}, parseSwitch, func(v bool) any { return showSwitch(v) })

@@ -163,7 +163,7 @@ func (c *Config) validateModels(d *decoder, where string, p *Provider) {
 	if p.BaseURL != "" && c.isSelf(p.BaseURL) && p.Kind != "mock" {
 		d.at(&p.BaseURL, "", "%s.base_url: this is Weir's own address: calls would go in a circle", where)
 	}
-	if p.APIKey == "" && !kinds[p.Kind].keyless && c.Auth != AuthPassthrough && len(p.Headers) == 0 {
+	if !p.HasKey() && c.Auth != AuthPassthrough {
 		d.warn(p, "give it an api_key", "%s: it has no api_key, so calls to it are refused", where)
 	}
 	if strings.HasPrefix(p.BaseURL, "http://") && p.APIKey != "" && !isPrivateHost(p.BaseURL) {

@@ -35,6 +35,12 @@ func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 // Dialect returns the API that a kind speaks; "" is all of them.
 func Dialect(kind string) string { return kinds[kind].dialect }
 
+// HasKey reports whether a call could be made in the provider's own name: it
+// has a key, or a header that may hold one, or needs none.
+func (p *Provider) HasKey() bool {
+	return p.APIKey != "" || len(p.Headers) > 0 || kinds[p.Kind].keyless
+}
+
 var kindShape = word("a kind", strings.Join(Kinds(), "|"), nil, asString, func(s string) any { return s })
 
 // A vendor is a well-known provider: how it is found in an environment, and

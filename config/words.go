@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// parseDuration reads 30s, 1h30m, 500ms, and also 30d and 2w.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads 30s, 1h30m, 500ms, and also 30d and 2w.
+func ParseDuration(s string) (time.Duration, error) {
 	if s == "0" {
 		return 0, nil
 	}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"weir/config"
+)
+
+// A providerRow shows one provider, without its secrets.
+type providerRow struct {
+	ID      string   `json:"id"`
+	Kind    string   `json:"kind"`
+	Dialect string   `json:"dialect"`
+	BaseURL string   `json:"base_url,omitempty"` // "" = the kind's own
+	Key     string   `json:"key"`                // set, not needed, missing
+	From    string   `json:"from"`               // the file, or the environment's variable
+	Models  []string `json:"models,omitempty"`
+}
+
+func newProvidersCommand() *cobra.Command {
+	var f rowFlags
+	cmd := group("providers", "The upstream accounts")
+	list := &cobra.Command{
+		Use: "list", Short: "Show the providers, those of the environment included", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return printRows(cmd.OutOrStdout(), f, providerColumns, all(providerRows(c)))
+		},
+	}
+	f.add(list, 0)
+	cmd.AddCommand(list, absent("report"))
+	return cmd
+}
+
+var providerColumns = []column[providerRow]{
+	{"NAME", func(r providerRow) string { return r.ID }},
+	{"KIND", func(r providerRow) string { return r.Kind }},
+	{"DIALECT", func(r providerRow) string { return r.Dialect }},
+	{"BASE_URL", func(r providerRow) string {
+		if r.BaseURL == "" {
+			return "(the vendor's)"
+		}
+		return r.BaseURL
+	}},
+	{"KEY", func(r providerRow) string { return r.Key }},
+	{"FROM", func(r providerRow) string { return r.From }},
+}
+
+func providerRows(c *config.Config) []providerRow {
+	var rows []providerRow
+	for i := range c.Providers {
+		p := &c.Providers[i]
+		row := providerRow{ID: p.Name, Kind: p.Kind, Dialect: dialectText(p.Kind), BaseURL: p.BaseURL, Key: "missing", From: p.From, Models: p.Models}
+		switch {
+		case p.Kind == "mock" && p.BaseURL == "":
+			row.BaseURL, row.Key = "(inside Weir)", "not needed"
+		case p.APIKey != "" || len(p.Headers) > 0:
+			row.Key = "set"
+		case p.HasKey():
+			row.Key = "not needed"
+		}
+		if row.From == "" {
+			row.From = c.File
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"weir/config"
+)
+
+// A routeRow is one target of one route.
+type routeRow struct {
+	ID       string `json:"id"` // route number, what, target number: 0/target/1
+	Route    string `json:"route"`
+	As       string `json:"as"` // target or fallback
+	Provider string `json:"provider"`
+	Kind     string `json:"kind"`
+	Dialect  string `json:"dialect"` // "any" for mocks
+	Model    string `json:"model"`   // "" = the asked name
+	Weight   int    `json:"weight"`  // 0 for fallbacks
+	Note     string `json:"note,omitempty"`
+}
+
+func newRoutesCommand() *cobra.Command {
+	var f rowFlags
+	cmd := &cobra.Command{
+		Use: "routes", Short: "Show the routes and where each goes", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return printRows(cmd.OutOrStdout(), f, routeColumns, all(routeRows(c)))
+		},
+	}
+	f.add(cmd, 0)
+	return cmd
+}
+
+var routeColumns = []column[routeRow]{
+	{"ROUTE", func(r routeRow) string { return r.Route }},
+	{"AS", func(r routeRow) string { return r.As }},
+	{"PROVIDER", func(r routeRow) string { return r.Provider }},
+	{"DIALECT", func(r routeRow) string { return r.Dialect }},
+	{"MODEL", func(r routeRow) string {
+		if r.Model == "" {
+			return "(as asked)"
+		}
+		return r.Model
+	}},
+	{"WEIGHT", func(r routeRow) string {
+		if r.As == "fallback" {
+			return ""
+		}
+		return strconv.Itoa(r.Weight)
+	}},
+	{"NOTE", func(r routeRow) string { return r.Note }},
+}
+
+func routeRows(c *config.Config) []routeRow {
+	var rows []routeRow
+	for i, r := range c.Routes {
+		add := func(list []config.Target, as string) {
+			for j, t := range list {
+				rows = append(rows, newRouteRow(c, strconv.Itoa(i)+"/"+as+"/"+strconv.Itoa(j), r, t, as))
+			}
+		}
+		add(r.Targets, "target")
+		add(r.Fallbacks, "fallback")
+	}
+	return rows
+}
+
+func newRouteRow(c *config.Config, id string, r config.Route, t config.Target, as string) routeRow {
+	p := c.Provider(t.Provider) // a valid configuration has it
+	row := routeRow{ID: id, Route: r.Model, As: as, Provider: t.Provider, Kind: p.Kind, Dialect: dialectText(p.Kind), Model: t.Model}
+	if as == "target" {
+		row.Weight = t.Weight
+	}
+	first := c.Provider(r.Targets[0].Provider)
+	switch {
+	case !p.HasKey() && c.Auth != config.AuthPassthrough:
+		row.Note = "no api_key: passed over"
+	case config.Dialect(p.Kind) != "" && config.Dialect(first.Kind) != "" && config.Dialect(p.Kind) != config.Dialect(first.Kind):
+		row.Note = "for callers of the " + config.Dialect(p.Kind) + " API only"
+	}
+	return row
+}
+
+func dialectText(kind string) string {
+	if d := config.Dialect(kind); d != "" {
+		return d
+	}
+	return "any"
+}

@@ -1,0 +1,6 @@
+package app
+
+import "net/http"
+
+// api is the admin API.
+func (a *App) api() http.Handler { return http.NotFoundHandler() }

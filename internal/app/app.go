@@ -1,0 +1,281 @@
+// Package app wires the parts of Weir together: it turns a configuration into
+// a store, a recorder, a proxy and two listeners, starts them in order, swaps
+// what a reload may swap, and stops them in the reverse order.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"weir/config"
+	"weir/internal/mockllm"
+	"weir/internal/sqldb"
+	"weir/internal/tokens"
+	"weir/ledger"
+	"weir/migrations"
+	"weir/proxy"
+)
+
+// Options are what an App works with. Config is needed.
+type Options struct {
+	Config  *config.Config
+	Read    func() (*config.Config, error) // reads the configuration anew; nil: there are no reloads
+	Watch   bool                           // reload when Config.File changes
+	Version string
+	Mock    mockllm.Options // of the built-in mock provider
+	Log     *slog.Logger    // nil: slog.Default()
+	Level   *slog.LevelVar  // of Log, set at reloads; may be nil
+}
+
+// An App is a running Weir.
+type App struct {
+	o        Options
+	log      *slog.Logger
+	config   atomic.Pointer[config.Config]
+	db       *sqldb.DB
+	secret   []byte
+	recorder *ledger.Recorder
+	keys     *ledger.KeyRing
+	proxy    *proxy.Proxy
+	tracer   trace.Tracer // nil: off
+	registry *prometheus.Registry
+	reloads  *reloadMetrics
+	mockURL  string // of the built-in mock; "" = it isn't needed
+
+	data, admin *listener
+	token       Token
+	ready       atomic.Bool
+
+	reloading sync.Mutex
+	workers   sync.WaitGroup
+	stopping  context.Context // ends when Stop begins
+	stop      context.CancelFunc
+	stopped   sync.Once
+	failed    chan error // a listener's end before Stop
+	closers   []closer   // in the order of the start
+}
+
+// A closer ends one part.
+type closer struct {
+	name string
+	f    func(ctx context.Context) error
+}
+
+// Start starts Weir. On an error nothing is left running.
+func Start(o Options) (*App, error) {
+	a := &App{o: o, log: o.Log, registry: prometheus.NewRegistry(), failed: make(chan error, 4)}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	a.config.Store(o.Config)
+	a.stopping, a.stop = context.WithCancel(context.Background())
+	for _, step := range []func(*config.Config) error{
+		a.bind, a.openStore, a.openLedger, a.openTelemetry, a.startMock, a.openProxy, a.serve, a.startChores,
+	} {
+		if err := step(o.Config); err != nil {
+			a.stop()
+			ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+			defer cancel()
+			return nil, errors.Join(err, a.close(ctx))
+		}
+	}
+	a.ready.Store(true)
+	return a, nil
+}
+
+// onStop adds a part to those that are closed at the stop, the last one first.
+func (a *App) onStop(name string, f func(ctx context.Context) error) {
+	a.closers = append(a.closers, closer{name, f})
+}
+
+// openStore opens the store and brings its schema up to date.
+func (a *App) openStore(c *config.Config) error {
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	db, err := sqldb.Open(c.Store)
+	if err != nil {
+		return err
+	}
+	a.db = db
+	a.onStop("store", func(context.Context) error { return db.Close() })
+	if err := migrations.Up(a.stopping, db); err != nil {
+		return fmt.Errorf("bring the store up to date: %w", err)
+	}
+	return nil
+}
+
+// openLedger opens the recorder, which replays the spool, and the key ring.
+func (a *App) openLedger(c *config.Config) (err error) {
+	if a.secret, err = ledger.LoadSecret(string(c.Secret), c.DataDir); err != nil {
+		return err
+	}
+	a.recorder, err = ledger.OpenRecorder(ledger.RecorderOptions{
+		Dir: c.Spool.Dir, Max: c.Spool.Max, WhenFull: c.Spool.WhenFull, DB: a.db, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.onStop("recorder", a.recorder.Shutdown)
+	a.keys, err = ledger.OpenKeyRing(a.stopping, a.db, a.secret, a.log)
+	if err != nil {
+		return err
+	}
+	a.onStop("keys", func(context.Context) error { a.keys.Close(); return nil })
+	return nil
+}
+
+func (a *App) openProxy(c *config.Config) (err error) {
+	a.proxy, err = proxy.New(proxy.Options{
+		Settings: settings(c, a.mockURL), Recorder: a.recorder, Keys: a.keys, Objects: ledger.NewObjects(a.db),
+		Metrics: proxy.NewMetrics(a.registry), Tracer: a.tracer, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.onStop("proxy", func(context.Context) error { a.proxy.Close(); return nil })
+	return nil
+}
+
+// startMock starts the fake upstream where a provider wants the built-in one.
+// It has a listener of its own, on a free port of the loopback interface.
+func (a *App) startMock(c *config.Config) error {
+	if a.mockURL != "" || !wantsMock(c) {
+		return nil
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("start the mock provider: %w", err)
+	}
+	mock := mockllm.New(a.o.Mock)
+	server := &http.Server{Handler: mock, ReadHeaderTimeout: headerTime}
+	a.workers.Go(func() { a.run("mock", func() error { return server.Serve(ln) }) })
+	a.onStop("mock", func(context.Context) error { mock.Close(); return server.Close() })
+	a.mockURL = "http://" + ln.Addr().String()
+	return nil
+}
+
+func wantsMock(c *config.Config) bool {
+	for i := range c.Providers {
+		if p := &c.Providers[i]; p.Kind == "mock" && p.BaseURL == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// run runs a server; its end before the stop ends Weir.
+func (a *App) run(name string, serve func() error) {
+	if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+		select {
+		case a.failed <- fmt.Errorf("serve %s: %w", name, err):
+		default: // another one has said so already
+		}
+	}
+}
+
+// startChores starts what goes on beside the calls.
+func (a *App) startChores(c *config.Config) error {
+	a.workers.Go(func() { tokens.Warm(tokens.O200k) }) // some tenths of a second that the first call need not wait
+	a.workers.Go(a.pruneBodies)
+	if a.o.Watch && a.o.Read != nil && c.File != "" {
+		a.watch(c.File)
+	}
+	return nil
+}
+
+const pruneEvery = time.Hour
+
+// pruneBodies deletes captured bodies that have had their time.
+func (a *App) pruneBodies() {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		before := time.Now().Add(-a.config.Load().Capture.Retention)
+		n, err := ledger.PruneBodies(a.stopping, a.db, before)
+		switch {
+		case a.stopping.Err() != nil:
+			return
+		case err != nil:
+			a.log.Error("old bodies stay", "err", err)
+		case n > 0:
+			a.log.Info("old bodies deleted", "calls", n)
+		}
+		select {
+		case <-a.stopping.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Failed tells of a listener that ended by itself.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// URL is the base URL of the data plane, without /v1.
+func (a *App) URL() string { return a.data.url() }
+
+// AdminURL is the address of the admin listener.
+func (a *App) AdminURL() string { return a.admin.url() + "/" }
+
+// Token is what the admin API wants.
+func (a *App) Token() Token { return a.token }
+
+// Flush returns when all calls that have ended are in the store.
+func (a *App) Flush(ctx context.Context) error { return a.recorder.Flush(ctx) }
+
+// DB is the store.
+func (a *App) DB() *sqldb.DB { return a.db }
+
+// The times of a stop, after the patience for the calls under way.
+const (
+	cutTime   = 5 * time.Second  // for calls that were cut to be recorded
+	closeTime = 10 * time.Second // for the parts to close, the spool to be shipped among it
+)
+
+// Stop stops Weir: it is no longer ready, takes no new calls, waits for those
+// under way for the configuration's patience, cuts the rest, and closes its
+// parts, the recorder last but for the store.
+func (a *App) Stop() (err error) {
+	a.stopped.Do(func() {
+		a.ready.Store(false)
+		patience := a.config.Load().Shutdown
+		if !a.proxy.Drain(patience) {
+			a.log.Warn("calls under way are cut", "after", patience)
+			err = a.data.server.Close()
+			a.proxy.Drain(cutTime)
+		}
+		a.stop()
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		err = errors.Join(err, a.close(ctx))
+	})
+	return err
+}
+
+// close closes the parts, the last one first, and waits for the goroutines.
+func (a *App) close(ctx context.Context) error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		if a.closers[i].name == "store" {
+			a.workers.Wait() // they use it
+		}
+		if err := a.closers[i].f(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", a.closers[i].name, err))
+		}
+	}
+	a.closers = nil
+	a.workers.Wait()
+	return errors.Join(errs...)
+}

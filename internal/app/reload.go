@@ -1,0 +1,168 @@
+package app
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weir/config"
+)
+
+type reloadMetrics struct{ ok, at prometheus.Gauge }
+
+func newReloadMetrics(r prometheus.Registerer) *reloadMetrics {
+	m := &reloadMetrics{
+		ok: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_config_reload_success", Help: "1 where the last reading of the configuration was good."}),
+		at: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_config_reload_success_timestamp_seconds", Help: "Unix time of the last good reading of the configuration."}),
+	}
+	r.MustRegister(m.ok, m.at)
+	m.good()
+	return m
+}
+
+func (m *reloadMetrics) good() {
+	m.ok.Set(1)
+	m.at.SetToCurrentTime()
+}
+
+// Reload reads the configuration anew and swaps it in whole, or keeps the old
+// one and says why.
+func (a *App) Reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	if a.o.Read == nil {
+		return errors.New("reload: there is no configuration to read")
+	}
+	c, err := a.o.Read()
+	if err == nil {
+		err = a.apply(c)
+	}
+	if err != nil {
+		a.reloads.ok.Set(0)
+		var problems config.Problems
+		if !errors.As(err, &problems) {
+			problems = config.Problems{{What: err.Error()}}
+		}
+		for _, p := range problems {
+			a.log.Error("the configuration is not taken, the old one stays", "problem", p.Error())
+		}
+		return fmt.Errorf("reload: %w", err)
+	}
+	a.reloads.good()
+	a.log.Info("configuration reloaded", "file", c.File, "providers", len(c.Providers), "routes", len(c.Routes))
+	return nil
+}
+
+// apply swaps everything that can be swapped in a running Weir.
+func (a *App) apply(c *config.Config) error {
+	old := a.config.Load()
+	if err := a.startMock(c); err != nil {
+		return err
+	}
+	if err := a.data.loadCert(c.TLS); err != nil {
+		return err
+	}
+	if err := a.proxy.Apply(settings(c, a.mockURL)); err != nil {
+		return err
+	}
+	a.data.names.Store(newNames(old.Listen, c.Hosts))
+	a.admin.names.Store(newNames(old.Admin.Listen, c.Admin.Hosts))
+	if a.o.Level != nil {
+		a.o.Level.Set(c.Log.Level)
+	}
+	a.config.Store(c)
+	for _, w := range c.Warnings {
+		a.log.Warn("configuration", "warning", w.Error())
+	}
+	if keys := needRestart(a.o.Config, c); len(keys) > 0 {
+		a.log.Warn("a restart is needed for these keys to count", "keys", strings.Join(keys, ", "))
+	}
+	return nil
+}
+
+// needRestart names the keys whose change a running Weir cannot follow.
+func needRestart(old, now *config.Config) (keys []string) {
+	differ := func(name string, different bool) {
+		if different {
+			keys = append(keys, name)
+		}
+	}
+	differ("listen", old.Listen != now.Listen)
+	differ("admin.listen", old.Admin.Listen != now.Admin.Listen)
+	differ("admin.token", old.Admin.Token != now.Admin.Token)
+	differ("tls", (old.TLS.Cert == "") != (now.TLS.Cert == ""))
+	differ("secret", old.Secret != now.Secret)
+	differ("data", old.DataDir != now.DataDir)
+	differ("store", old.Store != now.Store)
+	differ("spool", old.Spool != now.Spool)
+	differ("telemetry", old.Telemetry != now.Telemetry)
+	differ("log.format", old.Log.Format != now.Log.Format)
+	return keys
+}
+
+// settleTime is how long a changed file is left alone: editors and
+// orchestrators write in several steps.
+const settleTime = 200 * time.Millisecond
+
+// watch reloads when the file's content changes. It watches the directory,
+// since editors replace the file, and Kubernetes the link that it is behind.
+func (a *App) watch(file string) {
+	w, err := fsnotify.NewWatcher()
+	if err == nil {
+		err = w.Add(filepath.Dir(file))
+	}
+	if err != nil { // out of inotify handles, or a file system without
+		a.log.Warn("the configuration is not watched: send SIGHUP to reload", "err", err)
+		if w != nil {
+			_ = w.Close()
+		}
+		return
+	}
+	a.workers.Go(func() { a.watchLoop(w, file) })
+}
+
+func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
+	defer w.Close()
+	seen := digest(file)
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-a.stopping.Done():
+			return
+		case e := <-w.Events:
+			if name := filepath.Base(e.Name); name == filepath.Base(file) || strings.HasPrefix(name, "..") {
+				timer.Reset(settleTime)
+			}
+		case err := <-w.Errors:
+			a.log.Warn("watching the configuration", "err", err)
+			timer.Reset(settleTime) // events may be lost
+		case <-timer.C:
+			now := digest(file)
+			if now == nil || bytes.Equal(now, seen) {
+				continue // gone for the moment, or touched without a change
+			}
+			seen = now
+			_ = a.Reload() // it has logged what is wrong
+		}
+	}
+}
+
+// digest is a hash of the file's content; nil where it cannot be read.
+func digest(file string) []byte {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	sum := sha256.Sum256(b)
+	return sum[:]
+}

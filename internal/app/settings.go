@@ -1,0 +1,53 @@
+package app
+
+import (
+	"maps"
+	"slices"
+
+	"weir/config"
+	"weir/proxy"
+)
+
+// settings turns the configuration into what the data plane takes. mockURL is
+// the base URL of mock providers that have none.
+func settings(c *config.Config, mockURL string) proxy.Settings {
+	s := proxy.Settings{
+		Auth: proxy.Auth(c.Auth), Keepalive: c.Keepalive, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout,
+		Capture: proxy.Capture{Bodies: c.Capture.Bodies, MaxBytes: c.Capture.MaxBytes},
+		Drain:   proxy.Drain{Time: c.Drain.Time, Bytes: c.Drain.Bytes},
+	}
+	for i := range c.Providers {
+		s.Providers = append(s.Providers, provider(&c.Providers[i], mockURL))
+	}
+	for _, r := range c.Routes {
+		s.Routes = append(s.Routes, proxy.RouteSettings{
+			Model: r.Model, Targets: targets(r.Targets), Fallbacks: targets(r.Fallbacks), Retries: r.Retries,
+			Timeouts: proxy.Timeouts{Connect: r.Timeouts.Connect, TTFT: r.Timeouts.TTFT, Idle: r.Timeouts.Idle, Total: r.Timeouts.Total},
+		})
+	}
+	return s
+}
+
+func provider(p *config.Provider, mockURL string) proxy.ProviderSettings {
+	s := proxy.ProviderSettings{
+		Name: p.Name, Kind: p.Kind, BaseURL: p.BaseURL, APIKey: string(p.APIKey), APIVersion: p.APIVersion,
+		Deployments: maps.Clone(p.Deployments), Models: slices.Clone(p.Models),
+	}
+	if p.Kind == "mock" && p.BaseURL == "" {
+		s.BaseURL = mockURL
+	}
+	for name, value := range p.Headers {
+		if s.Headers == nil {
+			s.Headers = make(map[string]string, len(p.Headers))
+		}
+		s.Headers[name] = string(value)
+	}
+	return s
+}
+
+func targets(list []config.Target) (out []proxy.TargetSettings) {
+	for _, t := range list {
+		out = append(out, proxy.TargetSettings{Provider: t.Provider, Model: t.Model, Weight: t.Weight})
+	}
+	return out
+}

@@ -1,0 +1,77 @@
+package app
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"weir/config"
+)
+
+// A Token is what the admin API wants as Authorization: Bearer.
+type Token struct {
+	Value config.Secret
+	File  string // where it is kept; "" = it was configured
+	Made  bool   // at this start
+}
+
+// tokenFile is the name of the token's file in the data directory.
+const tokenFile = "admin-token"
+
+// loadToken returns the configured token, or else that of the data directory,
+// where it is made at the first start and readable by its owner only.
+func loadToken(configured config.Secret, dir string) (Token, error) {
+	if configured != "" {
+		return Token{Value: configured}, nil
+	}
+	path := filepath.Join(dir, tokenFile)
+	text, err := os.ReadFile(path)
+	switch {
+	case err == nil && len(strings.TrimSpace(string(text))) >= 16:
+		return Token{Value: config.Secret(strings.TrimSpace(string(text))), File: path}, nil
+	case err == nil:
+		return Token{}, fmt.Errorf("read admin token %s: it is shorter than 16 characters", path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return Token{}, fmt.Errorf("read admin token: %w", err)
+	}
+	value := rand.Text() // 130 random bits
+	if err := writeFile(path, value+"\n"); err != nil {
+		return Token{}, fmt.Errorf("keep admin token: %w", err)
+	}
+	return Token{Value: config.Secret(value), File: path, Made: true}, nil
+}
+
+// writeFile makes a file that is whole or not there, and its owner's only.
+func writeFile(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // made with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// guard lets only those through that show the token.
+func (t Token) guard(next http.Handler) http.Handler {
+	want := sha256.Sum256([]byte(t.Value))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
+		if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			w.Header().Set("Www-Authenticate", `Bearer realm="weir"`)
+			adminError(w, http.StatusUnauthorized, "unauthorized", "The admin API wants the admin token as Authorization: Bearer.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
