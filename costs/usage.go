@@ -4,6 +4,7 @@ package costs
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 
@@ -131,17 +132,26 @@ func (u Usage) Output() (int64, bool) { return u.sum(Output, numMeters) }
 func (u Usage) sum(from, to Meter) (total int64, known bool) {
 	for m := from; m < to; m++ {
 		if n, ok := u.Get(m); ok {
-			total, known = total+n, true
+			total, known = plus(total, n), true
 		}
 	}
 	return total, known
+}
+
+// plus adds counts, which are not negative. A sum that is too large is the
+// largest count: a nonsensical figure must not turn into a credit.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // Add adds the other's known counts to u's. What neither knows stays unknown.
 func (u *Usage) Add(other Usage) {
 	for m := range numMeters {
 		if n, ok := other.Get(m); ok {
-			u.Set(m, u.n[m]+n)
+			u.Set(m, plus(u.n[m], n))
 		}
 	}
 }

@@ -200,7 +200,9 @@ func (d gemini) StreamError(_ API, f Failure) []byte {
 	return append(b, "\r\n\r\n"...)
 }
 
-func (gemini) Ping(API) []byte { return []byte(": ping\n\n") }
+// Ping is a blank line, which ends no event. A comment would be more usual,
+// but google-genai for Python takes every line that is not data for JSON.
+func (gemini) Ping(API) []byte { return []byte("\r\n") }
 
 func appendOrNull(b []byte, s string) []byte {
 	if s == "" {

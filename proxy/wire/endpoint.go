@@ -78,19 +78,28 @@ var openAIPosts = map[string]Endpoint{
 	"batches":              {API: Batches, JSON: true},
 }
 
-// Match says which API a request means. path is clean and begins with a slash.
+// Match says which API a request means. path is clean, as it was escaped by
+// the client, and begins with a slash. Where OpenAI and Anthropic share a
+// path, the anthropic-version header tells them apart.
 func Match(method, path string, h http.Header) Endpoint {
 	if rest, ok := strings.CutPrefix(path, "/v1beta/"); ok {
 		return matchGemini(method, rest, len("/v1beta/"))
 	}
-	if strings.HasPrefix(path, "/upload/v1beta/") {
-		return Endpoint{Dialect: Gemini}
+	if rest, ok := strings.CutPrefix(path, "/upload/v1beta/"); ok { // media uploads of Google's SDKs
+		return matchGemini(method, rest, len("/upload/v1beta/"))
 	}
 	rest, ok := strings.CutPrefix(path, "/v1/")
 	if !ok {
 		return Endpoint{Dialect: guess(h)}
 	}
-	if first, _, _ := strings.Cut(rest, "/"); first == "messages" || h.Get("Anthropic-Version") != "" {
+	rest = strings.TrimSuffix(rest, "/")
+	switch first, _, _ := strings.Cut(rest, "/"); first {
+	case "messages":
+		return matchAnthropic(method, rest)
+	case "chat", "responses", "completions", "embeddings", "moderations", "images", "audio", "rerank", "batches":
+		return matchOpenAI(method, rest)
+	}
+	if guess(h) == Anthropic {
 		return matchAnthropic(method, rest)
 	}
 	return matchOpenAI(method, rest)
@@ -104,7 +113,6 @@ func guess(h http.Header) Dialect {
 }
 
 func matchOpenAI(method, rest string) Endpoint {
-	rest = strings.TrimSuffix(rest, "/")
 	if e, ok := openAIPosts[rest]; ok && method == http.MethodPost {
 		e.Dialect = OpenAI
 		return e
@@ -126,7 +134,7 @@ func matchOpenAI(method, rest string) Endpoint {
 		}
 	}
 	if e.API != Raw {
-		e.ID, _, _ = strings.Cut(id, "/")
+		e.ID = objectID(id)
 	}
 	return e
 }
@@ -142,7 +150,6 @@ func matchModels(e Endpoint, method, id string, at int) Endpoint {
 }
 
 func matchAnthropic(method, rest string) Endpoint {
-	rest = strings.TrimSuffix(rest, "/")
 	e := Endpoint{Dialect: Anthropic}
 	switch {
 	case rest == "messages" && method == http.MethodPost:
@@ -164,7 +171,7 @@ func matchAnthropic(method, rest string) Endpoint {
 		}
 	}
 	if e.API != Raw {
-		e.ID, _, _ = strings.Cut(id, "/")
+		e.ID = objectID(id)
 	}
 	return e
 }
@@ -180,20 +187,19 @@ var geminiVerbs = map[string]Endpoint{
 // matchGemini reads models/{model}:{verb}. Gemini's model names have no colon
 // but tuned ones may have a slash.
 func matchGemini(method, rest string, at int) Endpoint {
-	first, name, _ := strings.Cut(rest, "/")
+	first, name, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
 	e := Endpoint{Dialect: Gemini}
 	switch first {
 	case "models", "tunedModels":
 		at += len(first) + 1
 	case "files":
-		e.API = Files
-		e.ID, _, _ = strings.Cut(name, ":")
+		e.API, e.ID = Files, objectID(name)
 		return e
 	case "cachedContents":
-		e.API, e.ID = CachedContents, name
+		e.API, e.ID = CachedContents, objectID(name)
 		return e
 	case "batches":
-		e.API, e.ID = Batches, name
+		e.API, e.ID = Batches, objectID(name)
 		return e
 	default:
 		return e
@@ -212,4 +218,13 @@ func matchGemini(method, rest string, at int) Endpoint {
 	}
 	e.Model, e.ModelSpan = model, Span{int64(at), int64(at + len(model))}
 	return e
+}
+
+// objectID is the id at the start of a path's rest: what follows it after a
+// slash or a colon is done to the object.
+func objectID(rest string) string {
+	if i := strings.IndexAny(rest, "/:"); i >= 0 {
+		return rest[:i]
+	}
+	return rest
 }

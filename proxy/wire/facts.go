@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
 	"strings"
 
 	"weir/costs"
@@ -40,19 +39,32 @@ type facts struct {
 	read *Reading
 
 	// Of the text being read:
-	base     int    // 1 where the root is an array of replies (Gemini)
-	kind     string // the root's "type"
-	itemKind string // item.type, content_block.type
-	choices  int    // elements of choices
-	hasUsage bool
-	content  bool // something a user would see
-	finished bool // a stop reason
-	rootCode string
-	rootMsg  string
-	errRaw   []byte
+	base       int    // 1 where the root is an array of replies (Gemini)
+	kind       []byte // the root's "type"
+	itemKind   []byte // type of item, content_block or delta
+	hasChoices bool   // the root has a list of choices
+	choices    int    // elements of it
+	hasUsage   bool
+	content    bool // something a user would see
+	finished   bool // a stop reason
+	reasoned   bool // the stop reason is better than a status
+	flat       bool // the root says that it is an error itself
+	rootCode   string
+	rootStatus int64
+	rootMsg    string
+	errRaw     []byte // the error member; nil: none
+
+	// For the pattern of the next event:
+	hasText bool
+	dropped bool // a delta was no text
+	textAt  int  // length of Reading.Text before this text
+	holes   [maxHoles]hole
+	nHoles  int // may be more than there is room for
 }
 
-func (f *facts) reset(api API, r *Reading) { *f = facts{api: api, read: r} }
+func (f *facts) reset(api API, r *Reading) {
+	*f = facts{api: api, read: r, kind: f.kind[:0], itemKind: f.itemKind[:0], textAt: len(r.Text)}
+}
 
 // begin implements visitor.
 func (f *facts) begin(s *scanner, kind valueKind) int {
@@ -63,15 +75,27 @@ func (f *facts) begin(s *scanner, kind valueKind) int {
 		}
 		return 0
 	}
+	if d == 2 && f.rootKey(s) == keyChoices {
+		f.choices++
+	}
 	switch kind {
 	case kindObject:
-		return f.beginObject(s, d)
-	case kindString:
-		if d > 2 && isTextKey(s.key()) {
-			return 6*maxText + 2
+		if f.isUsage(s, d) || f.isErrorMember(s, d) {
+			return maxRaw
 		}
-		if d <= 2 && (isTextKey(s.key()) || s.key() == keyDelta) {
+		if d == 6 && f.rootKey(s) == keyCandidates && s.stack[f.base+4].key == keyParts {
+			f.content = true // a function call, a picture, code: all but text are objects
+		}
+	case kindArray:
+		if d == 1 && s.key() == keyChoices {
+			f.hasChoices = true
+		}
+	case kindString:
+		switch {
+		case f.isText(s, d):
 			return 6*maxText + 2
+		case d == 1 && s.key() == keyMessage:
+			return maxRaw
 		}
 		return maxShort
 	case kindNumber:
@@ -80,142 +104,199 @@ func (f *facts) begin(s *scanner, kind valueKind) int {
 	return 0
 }
 
-func (f *facts) beginObject(s *scanner, d int) int {
-	k := s.key()
-	switch {
-	case k == keyError && d <= 2:
-		return maxRaw
-	case d <= 2 && (k == keyUsage || k == keyUsageMetadata):
-		return maxRaw
-	case k == keyChoices && d == 2:
-		f.choices++
-	case k == keyParts && f.rootKey(s) == keyCandidates:
-		f.content = true
-	}
-	return 0
-}
-
 func (f *facts) rootKey(s *scanner) key { return s.stack[f.base].key }
 
-// isTextKey reports whether a string under the name is output of the model.
+// parentKey is the member name of the container of the value being read.
+func parentKey(s *scanner) key {
+	if n := len(s.stack); n > 1 {
+		return s.stack[n-2].key
+	}
+	return keyNone
+}
+
+// isUsage reports whether a value is where vendors put usage: at the root, in
+// a Responses response, an Anthropic message, Groq's x_groq, or a choice (Moonshot).
+func (f *facts) isUsage(s *scanner, d int) bool {
+	if k := s.key(); k != keyUsage && k != keyUsageMetadata {
+		return false
+	}
+	switch f.rootKey(s) {
+	case keyResponse, keyMessage, keyXGroq:
+		return d == 2
+	case keyChoices:
+		return d == 3
+	}
+	return d == 1
+}
+
+// isErrorMember reports whether a value is an error of the reply itself: one
+// inside an output item is a tool's.
+func (f *facts) isErrorMember(s *scanner, d int) bool {
+	return s.key() == keyError && (d == 1 || d == 2 && f.rootKey(s) == keyResponse)
+}
+
+// isText reports whether a string is output of the model.
+func (f *facts) isText(s *scanner, d int) bool {
+	switch f.rootKey(s) {
+	case keyDelta:
+		return d == 1 || d == 2 && isTextKey(s.key())
+	case keyChoices, keyCandidates, keyContent, keyOutput:
+		return d > 2 && isTextKey(s.key())
+	}
+	return false
+}
+
 func isTextKey(k key) bool {
 	switch k {
 	case keyContent, keyText, keyReasoning, keyReasoningContent, keyRefusal, keyArguments, keyName,
-		keyPartialJson, keyThinking, keyMessage:
+		keyPartialJSON, keyThinking, keyInput, keyTranscript:
 		return true
 	}
 	return false
 }
 
 // end implements visitor.
-func (f *facts) end(s *scanner, kind valueKind, _ Span, raw []byte) error {
+func (f *facts) end(s *scanner, kind valueKind, span Span, raw []byte) error {
 	d := s.depth() - f.base
 	if d <= 0 || kind == kindNull || kind == kindArray {
 		return nil
 	}
-	k := s.key()
 	switch {
-	case (k == keyUsage || k == keyUsageMetadata) && kind == kindObject && d <= 2:
+	case kind == kindObject && f.isUsage(s, d):
 		f.usage(raw)
-		return nil
-	case k == keyError && d <= 2:
-		f.errRaw = append(f.errRaw[:0], raw...)
-		return nil
+	case f.isErrorMember(s, d):
+		f.errorMember(kind, raw)
 	case kind == kindObject:
-		return nil
-	}
-	switch d {
-	case 1:
-		f.rootMember(k, kind, raw)
-	case 2:
-		f.innerMember(f.rootKey(s), k, kind, raw)
+	case kind == kindString && f.isText(s, d):
+		if len(raw) != 2 {
+			f.hasText = true
+			f.addHole(holeText, span)
+		}
+		f.output(raw)
+	case d == 1:
+		f.rootMember(s.key(), span, raw)
+	case d == 2:
+		f.innerMember(f.rootKey(s), s.key(), raw)
 	default:
-		f.deepMember(s, d, k, kind, raw)
+		f.deepMember(s, d, raw)
 	}
 	return nil
 }
 
-func (f *facts) rootMember(k key, kind valueKind, raw []byte) {
+// errorMember takes an error as an object or a string. Some servers always
+// write the member, and leave it empty where there is none.
+func (f *facts) errorMember(kind valueKind, raw []byte) {
+	switch {
+	case raw == nil && kind == kindObject:
+		f.errRaw = append(f.errRaw[:0], "{}"...) // too long to be told
+	case kind == kindObject && len(raw) > 2, kind == kindString && len(raw) > 2:
+		f.errRaw = append(f.errRaw[:0], raw...)
+	}
+}
+
+func (f *facts) rootMember(k key, span Span, raw []byte) {
 	r := f.read
 	switch k {
 	case keyType:
-		f.kind = text(raw)
-	case keyId, keyResponseId:
+		f.kind = appendShort(f.kind[:0], raw)
+	case keyObject:
+		f.flat = string(raw) == `"error"`
+	case keyID, keyResponseID:
 		f.setID(raw)
 	case keyModel, keyModelVersion:
-		f.served(raw)
+		setText(&r.ServedModel, raw)
 	case keyServiceTier:
-		r.ServiceTier = text(raw)
-	case keyDelta:
-		if kind == kindString {
-			f.output(raw)
-		}
+		setText(&r.ServiceTier, raw)
 	case keySequenceNumber:
 		r.Sequence = integer(raw)
+		f.addHole(holeSequence, span)
+	case keyObfuscation:
+		if len(raw) > 1 && raw[0] == '"' {
+			f.addHole(holeString, span)
+		}
 	case keyStopReason, keyStatus:
 		f.stop(k, raw)
 	case keyCode:
 		f.rootCode = text(raw)
+		f.rootStatus = integer(raw)
 	case keyMessage:
 		f.rootMsg = text(raw)
 	}
 }
 
-// stop takes a stop reason, or the status of a Responses object.
+// stop takes a stop reason, or the status of a Responses object. What a
+// status "incomplete" is for stands in incomplete_details.
 func (f *facts) stop(k key, raw []byte) {
 	reason := text(raw)
 	if reason == "" || k == keyStatus && (f.api != Responses || reason == "in_progress" || reason == "queued") {
 		return
 	}
-	f.read.StopReason, f.finished = reason, true
+	f.finished = true
+	if k == keyReason {
+		f.reasoned = true
+	} else if f.reasoned {
+		return
+	}
+	f.read.StopReason = reason
 }
 
-func (f *facts) innerMember(root, k key, kind valueKind, raw []byte) {
+func (f *facts) innerMember(root, k key, raw []byte) {
 	switch root {
 	case keyResponse, keyMessage:
 		switch k {
-		case keyId:
+		case keyID:
 			f.setID(raw)
 		case keyModel:
-			f.served(raw)
+			setText(&f.read.ServedModel, raw)
 		case keyServiceTier:
-			f.read.ServiceTier = text(raw)
+			setText(&f.read.ServiceTier, raw)
 		case keyStatus:
 			f.stop(k, raw)
 		}
 	case keyDelta:
-		if k == keyStopReason {
+		switch k {
+		case keyStopReason:
 			f.stop(k, raw)
-		} else if kind == kindString && isTextKey(k) {
-			f.output(raw)
+		case keyType:
+			f.itemKind = appendShort(f.itemKind[:0], raw)
 		}
 	case keyItem, keyContentBlock:
 		if k == keyType {
-			f.itemKind = text(raw)
+			f.itemKind = appendShort(f.itemKind[:0], raw)
 		}
 	case keyPromptFeedback:
 		if k == keyBlockReason {
-			f.read.StopReason, f.finished, f.content = text(raw), true, true
+			f.choiceStop(raw)
+		}
+	case keyIncompleteDetails:
+		if k == keyReason {
+			f.stop(k, raw)
 		}
 	}
 }
 
-// deepMember takes what is inside of choices, candidates, content and output.
-func (f *facts) deepMember(s *scanner, d int, k key, kind valueKind, raw []byte) {
+// deepMember takes what is inside of choices, candidates and a response.
+func (f *facts) deepMember(s *scanner, d int, raw []byte) {
+	k := s.key()
 	switch f.rootKey(s) {
 	case keyChoices, keyCandidates:
-		if d == 3 && (k == keyFinishReason || k == keyFinishReasonCamel) {
-			if reason := text(raw); reason != "" {
-				f.read.StopReason, f.finished, f.content = reason, true, true
-			}
-			return
+		switch {
+		case d == 3 && (k == keyFinishReason || k == keyFinishReasonCamel):
+			f.choiceStop(raw)
+		case k == keyData && parentKey(s) == keyAudio, k == keyURL && parentKey(s) == keyImageURL:
+			f.content = f.content || len(raw) != 2 // sound and pictures are no text
 		}
-	case keyContent, keyOutput:
-	default:
-		return
+	case keyResponse:
+		if d == 3 && k == keyReason && parentKey(s) == keyIncompleteDetails {
+			f.stop(k, raw)
+		}
 	}
-	if kind == kindString && isTextKey(k) {
-		f.output(raw)
+}
+
+// choiceStop takes the stop reason of a choice or candidate.
+func (f *facts) choiceStop(raw []byte) {
+	if reason := text(raw); reason != "" {
+		f.read.StopReason, f.finished, f.content = reason, true, true
 	}
 }
 
@@ -225,10 +306,23 @@ func (f *facts) setID(raw []byte) {
 	}
 }
 
-func (f *facts) served(raw []byte) {
-	if m := text(raw); m != "" {
-		f.read.ServedModel = m
+// setText sets *dst to a string value, without an allocation where it is that
+// already. Anything but a string, and an empty one, changes nothing.
+func setText(dst *string, raw []byte) {
+	if len(raw) > 2 && string(inner(raw)) == *dst {
+		return
 	}
+	if t := text(raw); t != "" {
+		*dst = t
+	}
+}
+
+// appendShort appends a string value that is a short word.
+func appendShort(dst, raw []byte) []byte {
+	if len(raw) < 2 || raw[0] != '"' || len(raw) > maxField+2 {
+		return dst
+	}
+	return unquote(dst, inner(raw))
 }
 
 // output takes text of the model, for estimates.
@@ -248,7 +342,7 @@ func (f *facts) output(raw []byte) {
 		return
 	}
 	if bytes.IndexByte(in, '\\') < 0 {
-		r.Text = append(r.Text, in...)
+		r.Text = append(r.Text, in[:min(len(in), maxText+1-len(r.Text))]...)
 	} else {
 		r.Text = unquote(r.Text, in)
 	}
@@ -257,9 +351,14 @@ func (f *facts) output(raw []byte) {
 	}
 }
 
+// dropText takes back what was taken for text: a delta can be sound, too.
+func (f *facts) dropText() {
+	f.read.Text, f.dropped = f.read.Text[:f.textAt], true
+}
+
 // usage takes a usage object. Later ones overwrite what they name.
 func (f *facts) usage(raw []byte) {
-	if raw == nil || bytes.Equal(raw, []byte("{}")) {
+	if raw == nil || len(bytes.Trim(raw, "{} \t\r\n")) == 0 {
 		return
 	}
 	f.hasUsage = true
@@ -272,15 +371,22 @@ func (f *facts) usage(raw []byte) {
 	}
 }
 
-// failure reads an error object, or string, of any vendor.
-func (f *facts) failure() *Failure {
-	if f.errRaw == nil && f.kind != "error" {
+// isError reports whether the text is, or has, an error, by its own words.
+func (f *facts) isError() bool { return f.errRaw != nil || f.flat || string(f.kind) == "error" }
+
+// failure reads an error object, or string, of any vendor. kind is the type
+// of the event, or of the reply.
+func (f *facts) failure(kind string) *Failure {
+	if !f.isError() && kind != "error" {
 		return nil
 	}
 	out := &Failure{Message: f.rootMsg, Code: f.rootCode}
-	if len(f.errRaw) > 0 && f.errRaw[0] == '"' {
+	switch {
+	case f.errRaw == nil:
+		out.Status = errorStatus(f.rootStatus)
+	case f.errRaw[0] == '"':
 		out.Message = text(f.errRaw)
-	} else if f.errRaw != nil {
+	default:
 		out.fill(f.errRaw)
 	}
 	if out.Message == "" {
@@ -292,54 +398,65 @@ func (f *facts) failure() *Failure {
 	return out
 }
 
+// errorStatus is a code as an HTTP status; 0 where it is none of an error.
+func errorStatus(code int64) int {
+	if code < 400 || code > 599 {
+		return 0
+	}
+	return int(code)
+}
+
 // ReadFailure reads the body of an error reply, in any vendor's shape. A body
 // that has none gives a Failure with the status alone.
 func ReadFailure(status int, body []byte) Failure {
 	var shape struct {
-		Error   json.RawMessage `json:"error"`
-		Message string          `json:"message"`
-		Detail  json.RawMessage `json:"detail"`
+		Error  json.RawMessage `json:"error"`
+		Detail json.RawMessage `json:"detail"`
 	}
 	out := Failure{Status: status}
 	body = bytes.TrimSpace(body)
 	if len(body) > 0 && body[0] == '[' { // Gemini's compatible endpoint: [{"error":…}]
-		body = bytes.TrimSuffix(bytes.TrimPrefix(body, []byte("[")), []byte("]"))
+		var list []json.RawMessage
+		if json.Unmarshal(body, &list) != nil || len(list) == 0 {
+			return out
+		}
+		body = list[0]
 	}
-	if err := json.Unmarshal(body, &shape); err != nil {
+	if json.Unmarshal(body, &shape) != nil {
 		return out
 	}
-	out.Message = shape.Message
 	switch {
 	case len(shape.Error) > 0 && shape.Error[0] == '{':
 		out.fill(shape.Error)
 	case len(shape.Error) > 0 && shape.Error[0] == '"':
-		out.Message = text(shape.Error)
-	case out.Message == "" && len(shape.Detail) > 0 && shape.Detail[0] == '"':
-		out.Message = text(shape.Detail)
+		out.Message = unquoted(shape.Error)
+	default:
+		out.fill(body) // flat, as old vLLM has it
+		if out.Message == "" && len(shape.Detail) > 0 && shape.Detail[0] == '"' {
+			out.Message = unquoted(shape.Detail)
+		}
 	}
 	out.Status = status
 	return out
 }
 
+// unquoted is the text of a JSON string that encoding/json has accepted,
+// which lets bytes pass that are not UTF-8.
+func unquoted(raw []byte) string { return strings.ToValidUTF8(text(raw), "\uFFFD") }
+
+// fill takes the members of an error object that are of the right type.
 func (f *Failure) fill(raw []byte) {
-	var e struct {
-		Message string          `json:"message"`
-		Type    string          `json:"type"`
-		Status  string          `json:"status"`
-		Param   string          `json:"param"`
-		Code    json.RawMessage `json:"code"`
+	var e map[string]json.RawMessage
+	if json.Unmarshal(raw, &e) != nil {
+		return
 	}
-	if err := json.Unmarshal(raw, &e); err != nil && e.Message == "" {
-		return // a member of an odd type: what could be read stays
+	f.Message, f.Type, f.Param = unquoted(e["message"]), unquoted(e["type"]), unquoted(e["param"])
+	if status := unquoted(e["status"]); status != "" {
+		f.Type = status
 	}
-	f.Message, f.Type, f.Param = e.Message, e.Type, e.Param
-	if e.Status != "" {
-		f.Type = e.Status
-	}
-	if len(e.Code) > 0 && e.Code[0] == '"' {
-		f.Code = text(e.Code)
-	} else if n, err := strconv.Atoi(string(e.Code)); err == nil && n >= 400 && n < 600 {
-		f.Status = n
+	f.Code = unquoted(e["code"])
+	if status := errorStatus(integer(e["code"])); status != 0 {
+		f.Status = status
 	}
 }
 

@@ -25,8 +25,9 @@ func NewReply(api API) *Reply {
 
 // Reset makes the reply ready for another one.
 func (r *Reply) Reset(api API) {
-	r.read = Reading{Text: r.read.Text[:0]}
+	r.read = Reading{Text: idle(r.read.Text)}
 	r.broken, r.any = false, false
+	r.scan.kept = idle(r.scan.kept)
 	r.facts.reset(api, &r.read)
 	r.scan.reset(&r.facts)
 }
@@ -44,7 +45,7 @@ func (r *Reply) Feed(p []byte) {
 func (r *Reply) Reading() Reading {
 	out := r.read
 	out.Final = out.HasUsage && r.Whole()
-	out.Err = r.facts.failure()
+	out.Err = r.facts.failure(string(r.facts.kind))
 	return out
 }
 
@@ -56,6 +57,7 @@ var (
 	errNotJSON = errors.New("a body that is not JSON")
 	errHTML    = errors.New("a web page")
 	errBare    = errors.New("an error under a success status")
+	errShape   = errors.New("JSON that is not an object")
 )
 
 // CheckReply says what is wrong with a success reply that is not the
@@ -66,14 +68,18 @@ func CheckReply(api API, contentType string, head []byte, whole bool, r *Reply) 
 	case Raw, Speech, Transcriptions, Files, Images, StoredResponses, Batches, CachedContents:
 		return nil
 	}
-	body := bytes.TrimSpace(head)
+	body := bytes.TrimSpace(bytes.TrimPrefix(head, []byte(byteOrderMark)))
 	switch {
 	case len(body) == 0 && whole:
 		return errEmpty
-	case strings.HasPrefix(contentType, "text/html") || len(body) > 0 && body[0] == '<':
+	case len(body) == 0:
+		return nil
+	case body[0] == '<', body[0] != '{' && body[0] != '[' && isHTML(contentType):
 		return errHTML
-	case len(body) > 0 && body[0] != '{' && body[0] != '[':
+	case body[0] != '{' && body[0] != '[':
 		return errNotJSON
+	case body[0] == '[' && !mayBeArray(api):
+		return errShape
 	}
 	if r == nil || !whole {
 		return nil
@@ -81,8 +87,18 @@ func CheckReply(api API, contentType string, head []byte, whole bool, r *Reply) 
 	if !r.Whole() {
 		return errNotJSON
 	}
-	if r.facts.errRaw != nil && !r.read.HasUsage && !r.facts.content && r.read.ID == "" {
+	if r.facts.isError() && !r.read.HasUsage && !r.facts.content && r.read.ID == "" {
 		return errBare
 	}
 	return nil
+}
+
+func isHTML(contentType string) bool {
+	return len(contentType) >= 9 && strings.EqualFold(contentType[:9], "text/html")
+}
+
+// mayBeArray reports whether a success of the API can be a JSON array: Gemini
+// streams without alt=sse, and some servers' embeddings and rankings.
+func mayBeArray(api API) bool {
+	return api == StreamGenerate || api == Embeddings || api == Rerank
 }

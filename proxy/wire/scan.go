@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -66,12 +67,14 @@ type scanner struct {
 	isKey    bool   // the string being read is a member's name
 	escaped  bool   // the string being read has an escape
 	name     []byte // the last member's name, without escapes, up to maxName bytes
+	nameCut  bool   // and that is not all of it
 	keyStart int64  // offset of the last member's name
 	hex      int    // hex digits of \uXXXX still to come
 	literal  string // rest of true, false or null
 	litKind  valueKind
 	rune     [utf8.UTFMax]byte // a rune cut by the end of a piece
 	runeLen  int
+	runeAt   int64 // its offset
 
 	piece     []byte // the piece being read
 	base      int64  // its offset
@@ -136,37 +139,123 @@ func (s *scanner) feed(p []byte) error {
 	}
 	s.piece, s.base = p, s.off
 	for i := 0; i < len(p); {
-		at := s.base + int64(i)
-		if s.state == inString {
-			n, err := s.inside(p[i:], at)
-			if err != nil {
-				return err
-			}
-			i += n
-			continue
-		}
-		took, err := s.step(p[i], at)
+		n, err := s.take(p[i:], s.base+int64(i))
 		if err != nil {
 			return err
 		}
-		if took {
-			i++
-		}
+		i += n
 	}
 	s.off = s.base + int64(len(p))
-	if s.keepDepth > 0 {
-		s.kept = append(s.kept, s.since(s.off)...)
-		if len(s.kept) > s.keepMax {
-			s.kept = s.kept[:s.keepMax+1] // enough to know that it is too long
-		}
+	if s.keepDepth > 0 && len(s.kept) <= s.keepMax {
+		part := s.since(s.off)
+		s.kept = append(s.kept, part[:min(len(part), s.keepMax+1-len(s.kept))]...) // one more byte says that it is too long
 	}
-	s.piece = nil
+	s.piece, s.base = nil, s.off
 	return nil
 }
 
 // since returns the part of the kept value that is in this piece, up to end.
 func (s *scanner) since(end int64) []byte {
 	return s.piece[max(s.keepStart, s.base)-s.base : end-s.base]
+}
+
+// keptUpTo returns the kept value, which ends at end; nil where it is longer
+// than asked for.
+func (s *scanner) keptUpTo(end int64) []byte {
+	if end-s.keepStart > int64(s.keepMax) {
+		return nil
+	}
+	raw := s.since(end)
+	if s.keepStart < s.base {
+		s.kept = append(s.kept, raw...)
+		raw = s.kept
+	}
+	return raw
+}
+
+// take reads the start of p, which is not empty, and returns how many bytes it
+// took: none where the first one ended a number and is to be read once more.
+// What lies whole in the piece is read at once; the rest goes byte by byte.
+func (s *scanner) take(p []byte, at int64) (int, error) {
+	switch s.state {
+	case inString:
+		return s.inside(p, at)
+	case wantColon:
+		if p[0] == ':' {
+			s.state = wantValue
+			return 1, nil
+		}
+	case wantValue:
+		switch p[0] {
+		case '"':
+			return s.wholeString(p, at)
+		case 't', 'f', 'n':
+			return s.wholeLiteral(p, at)
+		}
+	case wantFirstKey, wantKey:
+		if p[0] == '"' {
+			return s.wholeName(p, at)
+		}
+	case inInteger:
+		if n := digits(p); n > 0 {
+			return n, nil
+		}
+	}
+	took, err := s.step(p[0], at)
+	if took {
+		return 1, err
+	}
+	return 0, err
+}
+
+// wholeName reads a member's name, and the colon that follows, at once where
+// it is short, plain, and in one piece.
+func (s *scanner) wholeName(p []byte, at int64) (int, error) {
+	n := 1 + asciiRun(p[1:])
+	if n > maxName || n >= len(p) || p[n] != '"' {
+		return 1, s.memberName('"', at)
+	}
+	s.keyStart, s.nameCut = at, false
+	s.name = append(s.name[:0], p[1:n]...)
+	s.stack[len(s.stack)-1].key = lookupKey(p[1:n])
+	s.state = wantColon
+	if n+1 < len(p) && p[n+1] == ':' {
+		s.state = wantValue
+		return n + 2, nil
+	}
+	return n + 1, nil
+}
+
+// wholeString reads a string value at once where it is plain and in one piece.
+func (s *scanner) wholeString(p []byte, at int64) (int, error) {
+	if err := s.value('"', at); err != nil {
+		return 1, err
+	}
+	n := 1 + asciiRun(p[1:])
+	if n < len(p) && p[n] == '"' {
+		return n + 1, s.endValue(kindString, at, at+int64(n)+1)
+	}
+	return n, nil
+}
+
+// wholeLiteral reads true, false or null at once where it is in one piece.
+func (s *scanner) wholeLiteral(p []byte, at int64) (int, error) {
+	if err := s.value(p[0], at); err != nil {
+		return 1, err
+	}
+	if n := len(s.literal); len(p) > n && string(p[1:1+n]) == s.literal {
+		return 1 + n, s.endValue(s.litKind, at, at+int64(n)+1)
+	}
+	return 1, nil
+}
+
+func digits(p []byte) int {
+	for i, c := range p {
+		if c < '0' || c > '9' {
+			return i
+		}
+	}
+	return len(p)
 }
 
 // close says that the text has ended.
@@ -228,7 +317,7 @@ func (s *scanner) step(c byte, at int64) (took bool, err error) {
 func (s *scanner) memberName(c byte, at int64) error {
 	switch {
 	case c == '"':
-		s.isKey, s.escaped, s.keyStart, s.name = true, false, at, s.name[:0]
+		s.isKey, s.escaped, s.keyStart, s.name, s.nameCut = true, false, at, s.name[:0], false
 		s.state = inString
 		return nil
 	case c == '}' && s.state == wantFirstKey:
@@ -315,14 +404,7 @@ func (s *scanner) endValue(kind valueKind, start, end int64) error {
 	}
 	var raw []byte
 	if s.keepDepth == len(s.stack)+1 {
-		raw = s.since(end)
-		if s.keepStart < s.base {
-			s.kept = append(s.kept, raw...)
-			raw = s.kept
-		}
-		if len(raw) > s.keepMax {
-			raw = nil
-		}
+		raw = s.keptUpTo(end)
 		s.keepDepth = 0
 	}
 	if err := s.v.end(s, kind, Span{start, end}, raw); err != nil {
@@ -411,7 +493,7 @@ func (s *scanner) hexDigit(c byte, at int64) error {
 // addName collects a member's name as it is written, escapes included.
 func (s *scanner) addName(p ...byte) {
 	if room := 6*maxName - len(s.name); len(p) > room {
-		p = p[:room]
+		p, s.nameCut = p[:room], true
 	}
 	s.name = append(s.name, p...)
 }
@@ -427,7 +509,7 @@ func (s *scanner) inside(p []byte, at int64) (int, error) {
 		return n, err
 	}
 	if s.runeLen > 0 {
-		return n, s.fail(at+int64(n), "a string holds bytes that are not UTF-8")
+		return n, s.fail(s.runeAt, "a string holds bytes that are not UTF-8")
 	}
 	switch c := p[n]; {
 	case c == '\\':
@@ -460,7 +542,7 @@ func (s *scanner) plain(p []byte, at int64) (int, error) {
 	i := 0
 	for i < len(p) {
 		if s.runeLen > 0 {
-			n, err := s.joinRune(p[i:], at+int64(i))
+			n, err := s.joinRune(p[i:])
 			if i += n; err != nil || s.runeLen > 0 {
 				return i, err
 			}
@@ -475,7 +557,7 @@ func (s *scanner) plain(p []byte, at int64) (int, error) {
 			if utf8.FullRune(p[i:]) {
 				return i, s.fail(at+int64(i), "a string holds bytes that are not UTF-8")
 			}
-			s.runeLen = copy(s.rune[:], p[i:])
+			s.runeLen, s.runeAt = copy(s.rune[:], p[i:]), at+int64(i)
 			return len(p), nil
 		}
 		i += size
@@ -484,7 +566,7 @@ func (s *scanner) plain(p []byte, at int64) (int, error) {
 }
 
 // joinRune completes a rune that the end of the last piece has cut.
-func (s *scanner) joinRune(p []byte, at int64) (int, error) {
+func (s *scanner) joinRune(p []byte) (int, error) {
 	for n, c := range p {
 		s.rune[s.runeLen] = c
 		s.runeLen++
@@ -493,7 +575,7 @@ func (s *scanner) joinRune(p []byte, at int64) (int, error) {
 		}
 		r, size := utf8.DecodeRune(s.rune[:s.runeLen])
 		if r == utf8.RuneError && size == 1 || size != s.runeLen {
-			return n, s.fail(at, "a string holds bytes that are not UTF-8")
+			return n, s.fail(s.runeAt, "a string holds bytes that are not UTF-8")
 		}
 		s.runeLen = 0
 		return n + 1, nil
@@ -502,15 +584,16 @@ func (s *scanner) joinRune(p []byte, at int64) (int, error) {
 }
 
 // asciiRun returns the length of p's prefix of plain ASCII string text, eight
-// bytes at a time.
+// bytes at a time. Of the bytes that stop it the lowest in a word is marked
+// truly; a borrow may mark others above it.
 func asciiRun(p []byte) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(p); i += 8 {
 		w := binary.LittleEndian.Uint64(p[i:])
 		quote, slash := w^(ones*'"'), w^(ones*'\\')
-		if ((w-ones*0x20)|(quote-ones)&^quote|(slash-ones)&^slash|w)&highs != 0 {
-			break
+		if stop := ((w - ones*0x20) | (quote-ones)&^quote | (slash-ones)&^slash | w) & highs; stop != 0 {
+			return i + bits.TrailingZeros64(stop)/8
 		}
 	}
 	for ; i < len(p); i++ {
@@ -520,3 +603,15 @@ func asciiRun(p []byte) int {
 	}
 	return i
 }
+
+// isJSON reports whether a text is JSON that the scanner accepts.
+func isJSON(p []byte) bool {
+	s := scanner{v: nobody{}}
+	return s.feed(p) == nil && s.close() == nil
+}
+
+// nobody is a visitor that wants nothing.
+type nobody struct{}
+
+func (nobody) begin(*scanner, valueKind) int               { return 0 }
+func (nobody) end(*scanner, valueKind, Span, []byte) error { return nil }

@@ -9,34 +9,45 @@ type StreamOptions struct {
 	StripUsage bool
 }
 
-// maxEvent bounds one event. A Responses stream ends with an event that holds
-// the whole output, pictures included.
-const maxEvent = 16 << 20
+// maxEvent bounds what is held of an event. A longer one, such as the end of a
+// Responses stream with pictures in it, is read as it passes.
+const maxEvent = 1 << 20
+
+// maxIdle bounds the buffers that a Stream or Reply keeps for its next use.
+const maxIdle = 64 << 10
 
 // A Stream reads server-sent events as they pass and lets whole ones go. How
-// the bytes are cut into pieces changes nothing of what it says.
+// the bytes are cut into pieces changes nothing of what it says. It holds at
+// most maxEvent bytes and a piece.
 type Stream struct {
-	api   API
-	opts  StreamOptions
-	read  Reading
-	facts facts
-	scan  scanner
+	api     API
+	opts    StreamOptions
+	read    Reading
+	facts   facts
+	scan    scanner
+	pattern pattern
 
 	held   []byte // an event that has begun
 	gone   int    // bytes of held that the last Feed let go
-	out    []byte // what is let go, where something was stripped
-	began  bool   // some bytes have been read
-	over   bool   // an event over maxEvent is passing unread
+	out    []byte // what is let go, where that is not one run of bytes
+	began  bool   // a byte order mark can come no more
 	events int    // that a user would see
+	event  event  // that has begun
+	long   longEvent
 
 	content, done, finished, sawID bool
+	ending, cutOff                 bool // End is under way; it found an event that is not whole
+}
 
-	// Of the event being read:
-	name     []byte
-	data     []byte
-	hasData  bool
-	joined   []byte // data of several lines
-	stripped bool
+// An event is what has been read of one. Offsets are from its first byte.
+type event struct {
+	line    int // where the line being read begins
+	look    int // up to where that line has no end
+	name    Span
+	data    Span
+	hasData bool
+	joined  bool // data has several lines and is in Stream.joined
+	lines   []byte
 }
 
 // NewStream returns a Stream for an API's events.
@@ -49,9 +60,19 @@ func NewStream(api API, o StreamOptions) *Stream {
 // Reset makes the stream ready for another reply.
 func (s *Stream) Reset(api API, o StreamOptions) {
 	*s = Stream{
-		api: api, opts: o, held: s.held[:0], out: s.out[:0], joined: s.joined[:0],
-		read: Reading{Text: s.read.Text[:0]}, scan: s.scan,
+		api: api, opts: o, held: idle(s.held), out: idle(s.out), event: event{lines: idle(s.event.lines)},
+		read: Reading{Text: idle(s.read.Text)}, scan: s.scan, facts: s.facts,
+		pattern: pattern{text: s.pattern.text[:0], name: s.pattern.name[:0]},
 	}
+	s.scan.kept = idle(s.scan.kept)
+}
+
+// idle empties a buffer, and lets go of a large one.
+func idle(p []byte) []byte {
+	if cap(p) > maxIdle {
+		return nil
+	}
+	return p[:0]
 }
 
 // Content reports whether an event that a user would see has come. Roles,
@@ -74,7 +95,8 @@ func (s *Stream) Failed() *Failure { return s.read.Err }
 // events would be taken for an event by some clients.
 func (s *Stream) SawID() bool { return s.sawID }
 
-// Held returns the bytes of the event that has begun and not ended.
+// Held returns the bytes of the event that has begun and not ended. They have
+// not been let go.
 func (s *Stream) Held() []byte { return s.held[s.gone:] }
 
 // Reading returns what the stream has said so far. It is valid until the next
@@ -92,170 +114,206 @@ func (s *Stream) Feed(p []byte) []byte {
 		s.held = s.held[:copy(s.held, s.held[s.gone:])]
 		s.gone = 0
 	}
-	if s.over {
-		return s.passOver(p)
+	passed := 0
+	if s.long.open {
+		if passed = s.passLong(p); s.long.open {
+			return p
+		}
 	}
-	if len(s.held) == 0 {
-		n, out := s.whole(p)
-		s.held = append(s.held, p[n:]...)
-		return s.bounded(out)
+	if len(s.held) > 0 {
+		s.held = append(s.held, p...)
+		end, cut := s.whole(s.held, nil)
+		s.gone = end
+		return s.bounded(s.held[:end], cut)
 	}
-	s.held = append(s.held, p...)
-	n, out := s.whole(s.held)
-	s.gone = n
-	return s.bounded(out)
+	end, cut := s.whole(p[passed:], p[:passed])
+	s.held = append(s.held, p[passed+end:]...)
+	return s.bounded(p[:passed+end], cut)
 }
 
-// End says that the stream has ended, which also ends an event whose last
-// line end was a bare CR. It returns what may still go on.
-func (s *Stream) End() []byte {
-	if rest := s.Held(); len(rest) > 0 && rest[len(rest)-1] == '\r' {
-		return s.Feed([]byte("\n"))[:len(rest)]
+// bounded returns what goes on: out, or s.out where something was cut from
+// it, and with it an event that is too long to be held.
+func (s *Stream) bounded(out []byte, cut bool) []byte {
+	if cut {
+		out = s.out
 	}
-	return nil
-}
-
-// bounded lets go of an event that is too long to be held.
-func (s *Stream) bounded(out []byte) []byte {
 	if len(s.held)-s.gone <= maxEvent {
 		return out
 	}
-	s.over, s.content = true, true
-	s.out = append(append(s.out[:0], out...), s.held[s.gone:]...)
+	if !cut {
+		s.out = append(s.out[:0], out...)
+	}
+	s.openLong()
+	s.passLong(s.held[s.gone:])
+	s.out = append(s.out, s.held[s.gone:]...)
 	s.held, s.gone = s.held[:0], 0
 	return s.out
 }
 
-// passOver lets an overlong event pass unread, to its end.
-func (s *Stream) passOver(p []byte) []byte {
-	// The last three bytes are kept beside, since the blank line may be cut.
-	tail := len(s.held)
-	s.held = append(s.held, p...)
-	end := -1
-	for _, mark := range []string{"\n\n", "\n\r\n", "\r\r"} {
-		if i := bytes.Index(s.held, []byte(mark)); i >= 0 && (end < 0 || i+len(mark) < end) {
-			end = i + len(mark)
+// End says that the stream has ended. It returns what may still go on: an
+// event whose blank line never came, if its data is whole, with the line ends
+// that it lacks where a further event may follow. What was cut off stays Held.
+func (s *Stream) End() []byte {
+	if s.long.open {
+		s.closeLong()
+		if s.done {
+			return nil
 		}
+		return []byte("\n\n")
 	}
-	if end < 0 {
-		s.held = append(s.held[:0], s.held[max(len(s.held)-3, 0):]...)
-		return p
+	rest := len(s.Held())
+	if rest == 0 {
+		return nil
 	}
-	s.over = false
-	head := p[:end-tail]
-	rest := append([]byte(nil), p[end-tail:]...)
-	s.held = s.held[:0]
-	return append(append([]byte(nil), head...), s.Feed(rest)...)
+	blank := s.event.line == rest-1 && s.held[len(s.held)-1] == '\r'
+	s.held = append(s.held[s.gone:], "\n\n"...)
+	s.gone, s.ending = 0, true
+	_, cut := s.whole(s.held, nil)
+	switch {
+	case s.cutOff:
+		s.held = s.held[:rest]
+		return nil
+	case cut:
+		rest = 0
+	case blank || s.done:
+	case s.held[rest-1] == '\n':
+		rest++
+	default:
+		rest += 2
+	}
+	out := s.held[:rest]
+	s.gone = len(s.held)
+	return out
 }
 
-// whole reads the whole events at the start of w. It returns the length of
-// them and what of them goes on.
-func (s *Stream) whole(w []byte) (end int, out []byte) {
-	at, cut := 0, false
-	if !s.began && len(w) > 0 {
-		if len(w) < 3 && bytes.HasPrefix([]byte("\xef\xbb\xbf"), w) {
-			return 0, nil // the rest of a byte order mark may follow
-		}
-		if bytes.HasPrefix(w, []byte("\xef\xbb\xbf")) {
-			at = 3
-		}
-	}
-	s.clearEvent()
-	for {
-		line, next := cutLine(w, at)
-		if next < 0 {
-			break
-		}
-		at = next
-		if len(line) > 0 {
-			s.line(line)
-			continue
+// byteOrderMark may begin a stream, by the HTML standard.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// whole reads the whole events at the start of w, and returns the length of
+// them. Where some of it does not go on it reports true; what does is then in
+// s.out, after head.
+func (s *Stream) whole(w, head []byte) (end int, cut bool) {
+	if !s.began {
+		if len(w) < len(byteOrderMark) && string(w) == byteOrderMark[:len(w)] {
+			return 0, false
 		}
 		s.began = true
-		if s.dispatch() {
-			if !cut {
-				s.out, cut = append(s.out[:0], w[:end]...), true
-			}
-		} else if cut {
-			s.out = append(s.out, w[end:at]...)
+		if bytes.HasPrefix(w, []byte(byteOrderMark)) {
+			s.event.line, s.event.look = len(byteOrderMark), len(byteOrderMark)
 		}
-		end = at
-		s.clearEvent()
 	}
-	if cut {
-		return end, s.out
+	e := &s.event
+	for {
+		ev := w[end:]
+		to, next := cutLine(ev, e.look)
+		if next < 0 {
+			e.look = to
+			return end, cut
+		}
+		if to > e.line {
+			s.field(ev, e.line, to)
+			e.line, e.look = next, next
+			continue
+		}
+		strip := s.dispatch(ev[:next])
+		if strip && !cut {
+			cut = true
+			s.out = append(append(s.out[:0], head...), w[:end]...)
+		} else if cut && !strip {
+			s.out = append(s.out, ev[:next]...)
+		}
+		end += next
+		*e = event{lines: e.lines[:0]}
 	}
-	return end, w[:end]
 }
 
-func (s *Stream) clearEvent() {
-	s.name, s.data, s.hasData, s.joined = nil, nil, false, s.joined[:0]
-}
-
-// cutLine finds the line that begins at at, and where the next one begins;
-// next is -1 where the line is not whole yet. A line ends with LF, CRLF or CR.
-func cutLine(w []byte, at int) (line []byte, next int) {
-	rest := w[at:]
-	lf := bytes.IndexByte(rest, '\n')
-	seg := rest
-	if lf >= 0 {
-		seg = rest[:lf]
-	}
-	cr := bytes.IndexByte(seg, '\r')
+// cutLine finds the end of the line in w that has none before look, and where
+// the next line begins. next is -1 where the line is not whole; to is then the
+// new look: a CR at the very end may be half of a CRLF.
+func cutLine(w []byte, look int) (to, next int) {
+	to = look + lineRun(w[look:])
 	switch {
-	case cr >= 0 && cr == len(seg)-1 && lf >= 0:
-		return seg[:cr], at + lf + 1
-	case cr >= 0 && cr < len(seg)-1:
-		return seg[:cr], at + cr + 1
-	case lf >= 0:
-		return seg, at + lf + 1
+	case to == len(w):
+		return to, -1
+	case w[to] == '\n':
+		return to, to + 1
+	case to+1 == len(w):
+		return to, -1
+	case w[to+1] == '\n':
+		return to, to + 2
 	}
-	return nil, -1 // a CR at the very end may be half of a CRLF
+	return to, to + 1
 }
 
-// line reads one field, by the HTML standard's "Server-sent events".
-func (s *Stream) line(line []byte) {
-	name, value, _ := bytes.Cut(line, []byte(":"))
+// field reads one line of an event, by the HTML standard's "Server-sent events".
+func (s *Stream) field(ev []byte, from, to int) {
+	e := &s.event
+	name, value, _ := bytes.Cut(ev[from:to], []byte(":"))
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
 	}
+	at := Span{int64(to - len(value)), int64(to)}
 	switch string(name) {
 	case "data":
-		switch {
-		case !s.hasData:
-			s.data, s.hasData = value, true
-		default:
-			if len(s.joined) == 0 {
-				s.joined = append(s.joined, s.data...)
-			}
-			s.joined = append(append(s.joined, '\n'), value...)
-			s.data = s.joined
+		if !e.hasData {
+			e.data, e.hasData = at, true
+			return
 		}
+		if !e.joined {
+			e.joined = true
+			e.lines = append(e.lines[:0], ev[e.data.Start:e.data.End]...)
+		}
+		e.lines = append(append(e.lines, '\n'), value...)
 	case "event":
-		s.name = value
+		e.name = at
 	case "id":
 		s.sawID = true
 	}
 }
 
 // dispatch reads a whole event and reports whether it is to be taken out.
-func (s *Stream) dispatch() (strip bool) {
-	data := bytes.TrimSpace(s.data)
-	if len(data) == 0 {
+func (s *Stream) dispatch(ev []byte) (strip bool) {
+	e := &s.event
+	if len(ev) > maxEvent && !s.ending {
+		s.openLong()
+		s.passLong(ev)
+		s.closeLong()
 		return false
 	}
-	if bytes.HasPrefix(data, []byte("[DONE]")) {
+	data := ev[e.data.Start:e.data.End]
+	if e.joined {
+		data = e.lines
+	}
+	data = bytes.Trim(data, " \t\r\n")
+	name := ev[e.name.Start:e.name.End]
+	switch {
+	case len(data) == 0:
+		return false
+	case bytes.HasPrefix(data, []byte("[DONE]")):
 		s.done = true
 		return false
+	case s.ending && !isJSON(data):
+		s.cutOff = true
+		return false
+	case s.repeat(name, data):
+		return false
 	}
-	s.facts.reset(s.api, &s.read)
-	s.scan.reset(&s.facts)
+	return s.readData(name, data)
+}
+
+// readData reads an event's data in full.
+func (s *Stream) readData(name, data []byte) (strip bool) {
+	f := &s.facts
+	f.reset(s.api, &s.read)
+	s.scan.reset(f)
 	if s.scan.feed(data) != nil || s.scan.close() != nil {
 		s.see() // not ours to judge: it passes, as something
 		return false
 	}
-	s.judge(s.kindOf())
-	usageOnly := s.facts.hasUsage && s.facts.choices == 0 && !s.facts.content && s.read.Err == nil
+	seen := s.events
+	s.judge(name)
+	s.learn(name, data, s.events > seen)
+	usageOnly := f.hasUsage && f.hasChoices && f.choices == 0 && !f.content && f.errRaw == nil
 	return s.opts.StripUsage && usageOnly && (s.api == Chat || s.api == Completions)
 }
 
@@ -264,23 +322,24 @@ func (s *Stream) see() {
 	s.events++
 }
 
-// kindOf is the event's type: the data's own, else the event line's.
-func (s *Stream) kindOf() string {
-	if s.facts.kind != "" {
-		return s.facts.kind
-	}
-	return string(s.name)
-}
-
-// judge draws the conclusions from one event's facts.
-func (s *Stream) judge(kind string) {
+// judge draws the conclusions from one event's facts. Its type is the data's
+// own, else that of the event line.
+func (s *Stream) judge(name []byte) {
 	f := &s.facts
-	if failure := f.failure(); failure != nil && (kind == "error" || kind == "response.failed" || f.kind == "" || f.errRaw != nil) {
-		s.read.Err = failure
+	kind := f.kind
+	if len(kind) == 0 {
+		kind = name
+	}
+	if failure := f.failure(string(kind)); failure != nil {
+		if s.read.Err == nil {
+			s.read.Err = failure
+		}
+		s.done = s.done || string(kind) == "response.failed"
 		return
 	}
-	if f.finished {
-		s.finished = true
+	s.finished = s.finished || f.finished
+	if bytes.HasSuffix(kind, []byte("audio.delta")) {
+		f.dropText()
 	}
 	visible := f.content
 	switch s.api {
@@ -293,40 +352,48 @@ func (s *Stream) judge(kind string) {
 	case Chat, Completions:
 	default:
 		visible = true
+		switch string(kind) {
+		case "transcript.text.done", "speech.audio.done", "image_generation.completed", "image_edit.completed":
+			s.done, s.finished = true, true
+		}
 	}
 	if visible {
 		s.see()
 	}
 }
 
-func (s *Stream) judgeResponses(kind string) (visible bool) {
-	switch kind {
+func (s *Stream) judgeResponses(kind []byte) (visible bool) {
+	switch string(kind) {
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
 		s.done, s.finished = true, true
-		if kind == "response.failed" && s.read.Err == nil {
+		if string(kind) == "response.failed" && s.read.Err == nil {
 			s.read.Err = &Failure{Status: 500, Message: "The upstream's response failed."}
 		}
 		return true
 	case "response.created", "response.queued", "response.in_progress", "response.content_part.added",
 		"response.reasoning_summary_part.added", "keepalive", "ping", "":
-		s.finished = false
 		return false
 	case "response.output_item.added":
-		return s.facts.itemKind != "message" && s.facts.itemKind != "reasoning"
+		return string(s.facts.itemKind) != "message" && string(s.facts.itemKind) != "reasoning"
+	case "response.output_text.delta", "response.refusal.delta", "response.reasoning_text.delta",
+		"response.reasoning_summary_text.delta":
+		return s.facts.content
 	}
 	return true
 }
 
-func (s *Stream) judgeMessages(kind string) (visible bool) {
-	switch kind {
-	case "message_start", "ping", "content_block_stop":
-		s.finished = false
+func (s *Stream) judgeMessages(kind []byte) (visible bool) {
+	item := string(s.facts.itemKind)
+	switch string(kind) {
+	case "message_start", "ping", "content_block_stop", "":
 		return false
 	case "message_stop":
 		s.done = true
 		return false
 	case "content_block_start":
-		return s.facts.itemKind != "text" && s.facts.itemKind != "thinking"
+		return item != "text" && item != "thinking"
+	case "content_block_delta":
+		return s.facts.content || item != "text_delta" && item != "thinking_delta"
 	}
 	return true
 }

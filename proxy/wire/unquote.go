@@ -100,7 +100,9 @@ func text(raw []byte) string {
 	return string(unquote(nil, in))
 }
 
-// appendQuoted appends s as a JSON string, with only what must be escaped escaped.
+// appendQuoted appends s as a JSON string, with only what must be escaped
+// escaped, and those that some clients take for line ends inside an event.
+// Bytes that are not UTF-8 become U+FFFD.
 func appendQuoted(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -116,6 +118,8 @@ func appendQuoted(dst []byte, s string) []byte {
 			dst = append(dst, '\\', 't')
 		case r < 0x20:
 			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		case r == 0x85, r == 0x2028, r == 0x2029:
+			dst = append(dst, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}

@@ -3,8 +3,9 @@ package wire
 import (
 	"bytes"
 	"io"
+	"math"
 	"strconv"
-	"strings"
+	"sync"
 )
 
 // A View is what Weir has to know of a request's body. The body itself stays
@@ -24,6 +25,7 @@ type View struct {
 
 	Texts    []Span // the texts that a model reads, as written, without quotes; at most maxTexts
 	TextRest int64  // bytes of further texts
+	TokenIDs int64  // tokens of input or prompt that came as numbers
 	Media    int64  // bytes of strings that are data or addresses and not text
 	Messages int    // messages, input items or contents
 
@@ -43,8 +45,9 @@ type memberPlaces struct {
 // streamOptions is what was written of stream_options.
 type streamOptions struct {
 	value   Span // empty: absent
-	isNull  bool
-	usage   Span // value of include_usage; empty: absent
+	kind    valueKind
+	usage   Span      // value of include_usage; empty: absent
+	of      valueKind // include_usage's
 	members int
 	end     int64 // after its last member's value
 }
@@ -58,11 +61,8 @@ const (
 
 // ReadView reads a whole body. Its error is a *SyntaxError.
 func ReadView(api API, body []byte) (View, error) {
-	var r viewReader
-	r.api = api
-	r.s.v = &r
-	var frames [24]frame
-	r.s.stack = frames[:0]
+	r := newViewReader(api)
+	defer viewReaders.Put(r)
 	err := r.s.feed(body)
 	if err == nil {
 		err = r.s.close()
@@ -73,9 +73,8 @@ func ReadView(api API, body []byte) (View, error) {
 // ScanView reads a body in pieces, holding no more than one of them. Its error
 // is a *SyntaxError, or the reader's own.
 func ScanView(api API, body io.Reader) (View, error) {
-	var r viewReader
-	r.api = api
-	r.s.v = &r
+	r := newViewReader(api)
+	defer viewReaders.Put(r)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := body.Read(buf)
@@ -96,7 +95,20 @@ type viewReader struct {
 	api  API
 	s    scanner
 	view View
-	seen [4]uint64 // root members met, by key
+	seen [numKeys/64 + 1]uint64 // root members met, by key
+}
+
+// viewReaders keeps readers for their stacks.
+var viewReaders = sync.Pool{New: func() any { return new(viewReader) }}
+
+func newViewReader(api API) *viewReader {
+	r := viewReaders.Get().(*viewReader)
+	if cap(r.s.stack) > 1<<10 {
+		r.s.stack = nil
+	}
+	*r = viewReader{api: api, s: r.s}
+	r.s.reset(r)
+	return r
 }
 
 // begin implements visitor.
@@ -125,7 +137,7 @@ func (r *viewReader) beginMember(s *scanner) int {
 		root.weirTo = s.keyStart
 	}
 	switch s.key() {
-	case keyModel, keyServiceTier, keyUser, keySafetyIdentifier, keyPreviousResponseId, keyInputFileId:
+	case keyModel, keyServiceTier, keyUser, keySafetyIdentifier, keyPreviousResponseID, keyInputFileID:
 		return maxModelLen
 	case keyStream, keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens, keyN:
 		return 32
@@ -159,8 +171,11 @@ func (r *viewReader) beginInner(s *scanner, kind valueKind) int {
 
 // end implements visitor.
 func (r *viewReader) end(s *scanner, kind valueKind, span Span, raw []byte) error {
-	if kind == kindString {
+	switch kind {
+	case kindString:
 		r.text(s, span)
+	case kindNumber:
+		r.tokenID(s)
 	}
 	switch s.depth() {
 	case 0:
@@ -206,7 +221,7 @@ func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) e
 		if u := text(raw); u != "" {
 			v.User = u
 		}
-	case keyPreviousResponseId, keyInputFileId:
+	case keyPreviousResponseID, keyInputFileID:
 		v.Previous = text(raw)
 	case keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens:
 		v.MaxOutput = max(v.MaxOutput, integer(raw))
@@ -216,7 +231,7 @@ func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) e
 		v.Weir, v.root.weirSet = span, true
 		v.root.weirTo = span.End
 	case keyStreamOptions:
-		v.stream.value, v.stream.isNull = span, kind != kindObject
+		v.stream.value, v.stream.kind = span, kind
 	}
 	return nil
 }
@@ -227,7 +242,7 @@ func isActedOn(k key) bool {
 	switch k {
 	case keyModel, keyStream, keyStreamOptions, keyWeir, keyMaxTokens, keyMaxCompletionTokens,
 		keyMaxOutputTokens, keyN, keyMetadata, keyUser, keySafetyIdentifier, keyServiceTier,
-		keyPreviousResponseId, keyInputFileId:
+		keyPreviousResponseID, keyInputFileID:
 		return true
 	}
 	return false
@@ -240,13 +255,13 @@ func (r *viewReader) innerMember(s *scanner, kind valueKind, span Span, raw []by
 		v.stream.members++
 		v.stream.end = span.End
 		if s.key() == keyIncludeUsage {
-			v.stream.usage, v.IncludeUsage = span, kind == kindTrue
+			v.stream.usage, v.stream.of, v.IncludeUsage = span, kind, kind == kindTrue
 		}
 	case keyMetadata:
-		if kind != kindString || raw == nil || len(v.Metadata) >= maxMetadata {
+		if kind != kindString || raw == nil || s.nameCut || len(v.Metadata) >= maxMetadata {
 			return
 		}
-		if r.api == Messages && s.key() == keyUserId {
+		if r.api == Messages && s.key() == keyUserID {
 			v.User = text(raw)
 		}
 		if v.Metadata == nil {
@@ -275,10 +290,10 @@ func (r *viewReader) text(s *scanner, span Span) {
 		return
 	}
 	switch s.key() {
-	case keyType, keyRole, keyId, keyToolCallId, keyToolUseId, keyCallId, keyMediaType, keyMimeType,
+	case keyType, keyRole, keyID, keyToolCallID, keyToolUseID, keyCallID, keyMediaType, keyMimeType,
 		keyMimeTypeCamel, keyFormat, keyDetail, keySignature, keyEncryptedContent, keyThoughtSignature, keyModel:
 		return
-	case keyData, keyUrl, keyFileData, keyImageUrl, keyFileUri, keyFileUriSnake, keyB64Json, keyBytes:
+	case keyData, keyURL, keyFileData, keyImageURL, keyFileURI, keyFileURISnake, keyB64JSON, keyBytes:
 		r.view.Media += span.Len() - 2
 		return
 	}
@@ -290,6 +305,18 @@ func (r *viewReader) text(s *scanner, span Span) {
 		r.view.Texts = make([]Span, 0, 8)
 	}
 	r.view.Texts = append(r.view.Texts, Span{span.Start + 1, span.End - 1})
+}
+
+// tokenID counts the tokens of a prompt or input that is written as a list of
+// numbers, or as lists of them.
+func (r *viewReader) tokenID(s *scanner) {
+	d := s.depth()
+	if d < 2 || d > 3 || s.stack[1].kind != kindArray || s.stack[d-1].kind != kindArray {
+		return
+	}
+	if k := s.stack[0].key; k == keyInput || k == keyPrompt {
+		r.view.TokenIDs++
+	}
 }
 
 // EachText calls f with the plain text of every text of the body. f must not
@@ -306,12 +333,28 @@ func (v *View) EachText(body []byte, f func(text []byte)) {
 	}
 }
 
+// integer is count, with 0 for what is none.
 func integer(raw []byte) int64 {
-	n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
+	n, _ := count(raw)
 	return n
+}
+
+// count reads a number that is whole and not negative, however it is written:
+// some servers count in floating point (12.0, 1e3). Above 2^53 only plain
+// digits are exact, and only those are read.
+func count(raw []byte) (int64, bool) {
+	if len(raw) == 0 || len(raw) > 64 {
+		return 0, false
+	}
+	if digits(raw) == len(raw) {
+		n, err := strconv.ParseInt(string(raw), 10, 64)
+		return n, err == nil
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || f < 0 || f > 1<<53 || f != math.Trunc(f) {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // Want is what an upstream needs changed in a body.
@@ -336,25 +379,28 @@ func (v *View) Edits(w Want) []Edit {
 		edits = append(edits, Edit{Span{v.root.weirFrom, v.root.weirTo}, nil})
 	}
 	if w.IncludeUsage && !v.IncludeUsage {
-		edits = append(edits, v.askUsage(drops))
+		if e, ok := v.askUsage(drops); ok {
+			edits = append(edits, e)
+		}
 	}
 	sortEdits(edits)
 	return edits
 }
 
-// askUsage is the edit that sets include_usage.
-func (v *View) askUsage(drops bool) Edit {
+// askUsage is the edit that sets include_usage. Where the client wrote a value
+// of the wrong type there is none: the upstream is to say so.
+func (v *View) askUsage(drops bool) (e Edit, ok bool) {
 	const member = `"include_usage":true`
 	o := &v.stream
 	switch {
 	case !o.usage.Empty():
-		return Edit{o.usage, []byte("true")}
-	case !o.value.Empty() && o.isNull:
-		return Edit{o.value, []byte("{" + member + "}")}
-	case !o.value.Empty() && o.members == 0:
-		return Edit{o.value, []byte("{" + member + "}")}
+		return Edit{o.usage, []byte("true")}, o.of == kindFalse || o.of == kindNull
+	case o.kind == kindNull, o.kind == kindObject && o.members == 0:
+		return Edit{o.value, []byte("{" + member + "}")}, true
+	case o.kind == kindObject:
+		return Edit{Span{o.end, o.end}, []byte("," + member)}, true
 	case !o.value.Empty():
-		return Edit{Span{o.end, o.end}, []byte("," + member)}
+		return Edit{}, false
 	}
 	added := `"stream_options":{` + member + "}"
 	left := v.root.members
@@ -364,7 +410,7 @@ func (v *View) askUsage(drops bool) Edit {
 	if left > 0 {
 		added = "," + added
 	}
-	return Edit{Span{v.root.end, v.root.end}, []byte(added)}
+	return Edit{Span{v.root.end, v.root.end}, []byte(added)}, true
 }
 
 // sortEdits orders at most three edits by place.
