@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"time"
 
 	"weir/costs"
@@ -105,7 +106,27 @@ type Attempt struct {
 
 	Usage       costs.Usage `json:"usage,omitzero"`
 	UsageSource UsageSource `json:"usage_source,omitzero"`
-	RawUsage    []byte      `json:"raw_usage,omitzero"` // the usage JSON exactly as the provider sent it
+	RawUsage    RawJSON     `json:"raw_usage,omitzero"` // the usage JSON exactly as the provider sent it
+}
+
+// RawJSON is JSON text as it came. What is none after all is shown as a string.
+type RawJSON []byte
+
+// MarshalJSON returns the text itself.
+func (r RawJSON) MarshalJSON() ([]byte, error) {
+	switch {
+	case len(r) == 0:
+		return []byte("null"), nil
+	case json.Valid(r):
+		return r, nil
+	}
+	return json.Marshal(string(r))
+}
+
+// UnmarshalJSON keeps the text as it is.
+func (r *RawJSON) UnmarshalJSON(text []byte) error {
+	*r = append((*r)[:0], text...)
+	return nil
 }
 
 // Bodies are what a call carried, kept only where capture is on.

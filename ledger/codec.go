@@ -111,8 +111,9 @@ func (e *encoder) pairs(f field, m map[string]string) {
 	sort.Strings(keys)
 	for _, k := range keys {
 		e.b = binary.AppendUvarint(e.b, uint64(f)<<1|1)
-		e.b = binary.AppendUvarint(e.b, uint64(len(k)+1+len(m[k])))
-		e.b = append(append(append(e.b, k...), 0), m[k]...)
+		size := binary.AppendUvarint(nil, uint64(len(k)))
+		e.b = binary.AppendUvarint(e.b, uint64(len(size)+len(k)+len(m[k])))
+		e.b = append(append(append(e.b, size...), k...), m[k]...)
 	}
 }
 
@@ -196,7 +197,9 @@ func (e *encoder) attempt(a *Attempt) {
 	in.usage(fUsage, a.Usage)
 	in.str(fUsageSource, string(a.UsageSource))
 	in.bytes(fRawUsage, a.RawUsage)
-	e.bytes(fAttempt, in.b)
+	e.b = binary.AppendUvarint(e.b, uint64(fAttempt)<<1|1) // an empty attempt is one, too
+	e.b = binary.AppendUvarint(e.b, uint64(len(in.b)))
+	e.b = append(e.b, in.b...)
 }
 
 func appendBodies(dst []byte, b *Bodies) []byte {
@@ -427,15 +430,16 @@ func decodeUsage(p []byte) (u costs.Usage, err error) {
 	return u, nil
 }
 
+// addPair reads a key behind its length, and the value that follows it.
 func addPair(m map[string]string, b []byte) (map[string]string, error) {
-	for i, c := range b {
-		if c == 0 {
-			if m == nil {
-				m = make(map[string]string)
-			}
-			m[string(b[:i])] = string(b[i+1:])
-			return m, nil
-		}
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return m, errMalformed
 	}
-	return m, errMalformed
+	if m == nil {
+		m = make(map[string]string)
+	}
+	b = b[n:]
+	m[string(b[:size])] = string(b[size:])
+	return m, nil
 }

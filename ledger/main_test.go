@@ -11,6 +11,9 @@ import (
 	"weir/migrations"
 )
 
+// racing is set under the race detector.
+var racing bool
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
 		runVictim(dir) // this process is the one that gets killed

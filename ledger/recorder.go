@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,20 +20,28 @@ type RecorderOptions struct {
 	WhenFull string // refuse (default): Opened says ErrSpoolFull · serve: rows go on past Max, bodies are dropped
 	DB       *sqldb.DB
 	Log      *slog.Logger
-	OnBatch  func([]*Call) // told of every batch after it is stored; may be nil. It must not block for long.
+	OnBatch  func([]*Call) // told of every row that is new in the store, once; may be nil. It must not block for long.
+
+	keepEvery   time.Duration // tests make these small
+	segmentSize int64
 }
 
-// ErrSpoolFull says that the spool has reached its maximum and the store does
-// not take rows from it.
+// ErrSpoolFull says that the spool has reached its maximum or that its disk is
+// full, and the call could not be recorded.
 var ErrSpoolFull = errors.New("the spool is full")
 
 // A Recorder takes calls into the store by way of a durable spool. What
 // Opened and Closed have returned from survives the death of the process.
+//
+// There is one exception, which Stats shows as Held: where the disk takes
+// nothing more, ends of calls (and with WhenFull serve their beginnings) wait
+// in memory for room, up to 64 MiB of them.
 type Recorder struct {
 	o        RecorderOptions
 	spool    *spool
 	ship     *shipper
 	buffers  sync.Pool
+	held     heldRecords
 	dropped  atomic.Int64
 	dirty    atomic.Bool
 	stop     chan struct{}
@@ -45,15 +54,17 @@ type Recorder struct {
 type SpoolStats struct {
 	Bytes         int64     // of all segments
 	Backlog       int64     // bytes that are not in the store yet
+	Held          int64     // bytes that wait in memory since the disk takes none
+	Open          int       // calls that have begun and not ended, as far as the shipper has read
 	DroppedBodies int64     // since the start
-	Rejected      int64     // rows that the store would not take, kept in rejected.spool
+	Rejected      int64     // rows that the store would not take, kept in rejected.log
 	Shipped       time.Time // of the last batch; zero: none yet
 	Err           error     // why the last batch failed; nil: it did not
 }
 
-// OpenRecorder opens the spool, replays what an earlier process left in it,
-// and begins to ship. Calls that were under way then are recorded as
-// interrupted.
+// OpenRecorder opens the spool and begins to ship. What an earlier process
+// left is shipped first; calls that were under way then are recorded as
+// interrupted. The store may be down: rows wait in the spool.
 func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 	if o.Max <= 0 {
 		o.Max = 4 << 30
@@ -61,16 +72,25 @@ func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	sp, err := openSpool(o.Dir)
+	if o.WhenFull == "" {
+		o.WhenFull = "refuse"
+	}
+	if o.WhenFull != "refuse" && o.WhenFull != "serve" {
+		return nil, fmt.Errorf("open recorder: when_full is %q, want refuse or serve", o.WhenFull)
+	}
+	if o.keepEvery == 0 {
+		o.keepEvery = syncEvery
+	}
+	if o.segmentSize == 0 {
+		o.segmentSize = max(min(segmentSize, o.Max/16), 64<<10)
+	}
+	sp, err := openSpool(o.Dir, o.segmentSize)
 	if err != nil {
 		return nil, err
 	}
 	r := &Recorder{o: o, spool: sp, stop: make(chan struct{}), flushes: make(chan chan error)}
 	r.buffers.New = func() any { b := make([]byte, 0, 2<<10); return &b }
-	r.ship = &shipper{spool: sp, db: o.DB, log: o.Log, onBatch: o.OnBatch, open: map[string]openCall{}}
-	if err := r.ship.replay(context.Background()); err != nil {
-		return nil, errors.Join(fmt.Errorf("replay spool %s: %w", o.Dir, err), sp.close())
-	}
+	r.ship = newShipper(sp, o)
 	r.workers.Add(2)
 	go r.shipLoop()
 	go r.syncLoop()
@@ -80,15 +100,32 @@ func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 // Opened records that a call is about to be tried. After an error the call
 // must not be made: it could be lost.
 func (r *Recorder) Opened(c *Call) error {
-	if r.o.WhenFull != "serve" && r.spool.total.Load() >= r.o.Max {
+	refuse := r.o.WhenFull == "refuse"
+	if refuse && r.spool.total.Load() >= r.o.Max {
 		return ErrSpoolFull
 	}
-	return r.put(recOpened, func(b []byte) []byte { return appendCall(b, c) })
+	err := r.put(recOpened, func(b []byte) []byte { return appendCall(b, c) }, r.spool.append)
+	switch {
+	case err == nil || !diskFull(err):
+		return err
+	case refuse:
+		return fmt.Errorf("%w: %w", ErrSpoolFull, err)
+	}
+	return r.put(recOpened, func(b []byte) []byte { return appendCall(b, c) }, r.held.add)
 }
 
 // Closed records how a call ended. It returns when the kernel has the record.
 func (r *Recorder) Closed(c *Call) error {
-	return r.put(recClosed, func(b []byte) []byte { return appendCall(b, c) })
+	return r.put(recClosed, func(b []byte) []byte { return appendBounded(b, c) }, func(rec []byte) error {
+		err := r.spool.appendLast(rec)
+		if err == nil || errors.Is(err, os.ErrClosed) {
+			return err
+		}
+		if held := r.held.add(rec); held != nil {
+			return errors.Join(held, err)
+		}
+		return nil
+	})
 }
 
 // Bodies records what a call carried. They are dropped, and counted, where
@@ -98,16 +135,19 @@ func (r *Recorder) Bodies(b *Bodies) {
 		r.dropped.Add(1)
 		return
 	}
-	if r.put(recBodies, func(dst []byte) []byte { return appendBodies(dst, b) }) != nil {
+	if r.put(recBodies, func(dst []byte) []byte { return appendBodies(dst, b) }, r.spool.append) != nil {
 		r.dropped.Add(1)
 	}
 }
 
-func (r *Recorder) put(kind recordKind, payload func([]byte) []byte) error {
+func (r *Recorder) put(kind recordKind, payload func([]byte) []byte, write func([]byte) error) error {
 	buf := r.buffers.Get().(*[]byte)
-	rec := payload(beginRecord((*buf)[:0], kind))
-	sealRecord(rec)
-	err := r.spool.append(rec)
+	rec := payload(r.spool.id.begin((*buf)[:0], kind))
+	if len(rec) > maxRecord {
+		return fmt.Errorf("record of %d bytes is too large", len(rec))
+	}
+	seal(rec)
+	err := write(rec)
 	if cap(rec) <= 64<<10 {
 		*buf = rec
 		r.buffers.Put(buf)
@@ -116,10 +156,71 @@ func (r *Recorder) put(kind recordKind, payload func([]byte) []byte) error {
 	return err
 }
 
+// maxCall bounds what a call's row may take. It is far above what is sensible.
+const maxCall = 1 << 20
+
+// appendBounded appends a call, without its largest free-form parts where it
+// would be too large to store: the row of what was spent is never lost to them.
+func appendBounded(dst []byte, c *Call) []byte {
+	out := appendCall(dst, c)
+	if len(out)-len(dst) <= maxCall {
+		return out
+	}
+	small := *c
+	small.Metadata, small.Tags, small.UserAgent = nil, nil, ""
+	small.Attempts = append([]Attempt(nil), c.Attempts...)
+	for i := range small.Attempts {
+		small.Attempts[i].RawUsage = nil
+	}
+	return appendCall(dst, &small)
+}
+
+// heldRecords wait in memory while the disk takes none.
+type heldRecords struct {
+	mu    sync.Mutex
+	recs  [][]byte
+	bytes atomic.Int64
+}
+
+const maxHeld = 64 << 20
+
+func (h *heldRecords) add(rec []byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.bytes.Load()+int64(len(rec)) > maxHeld {
+		return ErrSpoolFull
+	}
+	h.bytes.Add(int64(len(rec)))
+	h.recs = append(h.recs, append([]byte(nil), rec...))
+	return nil
+}
+
+// flush writes what waits, in order, as far as there is room. One goroutine calls it.
+func (h *heldRecords) flush(write func([]byte) error) error {
+	for {
+		h.mu.Lock()
+		if len(h.recs) == 0 {
+			h.recs = nil
+			h.mu.Unlock()
+			return nil
+		}
+		rec := h.recs[0]
+		h.mu.Unlock()
+		if err := write(rec); err != nil {
+			return err
+		}
+		h.mu.Lock()
+		h.recs = h.recs[1:]
+		h.bytes.Add(-int64(len(rec)))
+		h.mu.Unlock()
+	}
+}
+
 // Stats returns the current figures.
 func (r *Recorder) Stats() SpoolStats {
 	s := r.ship.stats()
 	s.Bytes = r.spool.total.Load()
+	s.Held = r.held.bytes.Load()
 	s.DroppedBodies = r.dropped.Load()
 	return s
 }
@@ -143,12 +244,18 @@ func (r *Recorder) Flush(ctx context.Context) error {
 }
 
 // Shutdown ships what it can until ctx ends, and closes the spool. What is
-// left waits in the spool for the next start.
-func (r *Recorder) Shutdown(ctx context.Context) error {
-	err := r.Flush(ctx)
-	r.stopOnce.Do(func() { close(r.stop) })
-	r.workers.Wait()
-	return errors.Join(err, r.spool.close())
+// left waits in the spool for the next start. Only the first call counts.
+func (r *Recorder) Shutdown(ctx context.Context) (err error) {
+	r.stopOnce.Do(func() {
+		err = r.Flush(ctx)
+		close(r.stop)
+		r.workers.Wait()
+		if n := r.held.bytes.Load(); n > 0 {
+			err = errors.Join(err, fmt.Errorf("%d bytes of records are lost: %w", n, ErrSpoolFull))
+		}
+		err = errors.Join(err, r.spool.close())
+	})
+	return err
 }
 
 // The shipper looks for new records this often, and after a failure waits up
@@ -161,8 +268,9 @@ const (
 
 func (r *Recorder) shipLoop() {
 	defer r.workers.Done()
+	defer r.ship.close()
 	wait := shipEvery
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		var asked chan error
@@ -176,38 +284,48 @@ func (r *Recorder) shipLoop() {
 		if asked != nil {
 			asked <- err
 		}
-		wait = min(max(2*wait, shipEvery), shipMaxWait)
 		if err == nil {
 			wait = shipEvery
 		} else {
+			wait = min(2*wait, shipMaxWait)
 			r.o.Log.Error("calls wait in the spool", "err", err, "retry_in", wait)
 		}
 		timer.Reset(wait)
 	}
 }
 
-// syncLoop gives a power cut at most a second of rows.
+// syncLoop gives a power cut at most a second of rows, writes what was held in
+// memory, and begins new segments. It needs no store.
 func (r *Recorder) syncLoop() {
 	defer r.workers.Done()
-	tick := time.NewTicker(syncEvery)
+	tick := time.NewTicker(r.o.keepEvery)
 	defer tick.Stop()
-	for {
+	for stopped := false; !stopped; {
 		select {
 		case <-r.stop:
-			return
+			stopped = true // one last time
 		case <-tick.C:
 		}
-		if !r.dirty.Swap(false) {
-			continue
-		}
-		seg := r.spool.current.Load()
-		if !seg.acquire() {
-			continue // the shipper has synced it as it was replaced
-		}
-		err := seg.file.Sync()
-		seg.release()
-		if err != nil {
-			r.o.Log.Error("sync spool", "err", err)
+		if err := r.keep(); err != nil {
+			r.o.Log.Error("keep spool", "err", err)
 		}
 	}
+}
+
+func (r *Recorder) keep() error {
+	if err := r.held.flush(r.spool.append); err != nil {
+		return err
+	}
+	if err := r.spool.turn(false); err != nil {
+		return err
+	}
+	r.spool.restore()
+	if !r.dirty.Swap(false) {
+		return nil
+	}
+	if err := r.spool.sync(); err != nil {
+		r.dirty.Store(true)
+		return err
+	}
+	return nil
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,10 +33,13 @@ type shipper struct {
 	log     *slog.Logger
 	onBatch func([]*Call)
 
-	at   position
-	open map[string]openCall
-	file *os.File // of at.segment
-	buf  []byte   // read and not yet used; buf[0] is at at.offset
+	replayed bool              // what an earlier process left is known
+	left     map[string][]byte // its calls without an end; nil once they are stored
+	tidied   int64             // segments before this one are removed
+	open     map[string]openCall
+	at       int64 // the segment that is read
+	file     *os.File
+	reader   segmentReader // of file
 
 	mu   sync.Mutex // guards what follows
 	last SpoolStats
@@ -45,16 +50,27 @@ type shipper struct {
 type batch struct {
 	calls  []*Call
 	bodies []*Bodies
+	size   int // of their payloads
+	spool  spoolID
 	end    position
 }
 
+// A batch is at most this many calls, and about this many bytes.
 const (
 	batchCalls = 512
-	readChunk  = 1 << 20
+	batchBytes = 8 << 20
 )
+
+func newShipper(sp *spool, o RecorderOptions) *shipper {
+	return &shipper{spool: sp, db: o.DB, log: o.Log, onBatch: o.OnBatch, open: map[string]openCall{}}
+}
 
 // all ships until nothing is left, or stop is closed, or the store fails.
 func (s *shipper) all(ctx context.Context, stop <-chan struct{}) error {
+	if err := s.replay(ctx); err != nil {
+		s.note(err)
+		return fmt.Errorf("replay spool: %w", err)
+	}
 	for {
 		select {
 		case <-stop:
@@ -65,15 +81,17 @@ func (s *shipper) all(ctx context.Context, stop <-chan struct{}) error {
 		if err == nil && b.end != s.done {
 			err = s.store(ctx, b)
 		}
+		if err == nil {
+			err = s.interrupt(ctx)
+		}
+		s.note(err)
 		if err != nil {
 			s.rewind()
-			s.note(err)
 			return err
 		}
 		if err := s.tidy(); err != nil {
 			s.log.Error("tidy spool", "err", err)
 		}
-		s.note(nil)
 		if !more {
 			return nil
 		}
@@ -84,6 +102,7 @@ func (s *shipper) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last.Err = err
+	s.last.Open = len(s.open)
 	if err == nil {
 		s.last.Shipped = time.Now()
 	}
@@ -93,175 +112,180 @@ func (s *shipper) stats() SpoolStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.last
-	if seg := s.spool.current.Load(); seg.number == s.done.segment {
-		out.Backlog = max(seg.size.Load()-s.done.offset, 0)
-	} else {
-		out.Backlog = s.spool.total.Load()
-	}
+	out.Backlog = max(s.spool.total.Load()-s.done.offset, 0) // earlier segments are gone
 	return out
 }
 
 // next reads a batch. more says that another one may follow at once.
 func (s *shipper) next() (b batch, more bool, err error) {
-	for len(b.calls) < batchCalls && len(b.bodies) < batchCalls/8 {
-		kind, payload, skipped, size := nextRecord(s.buf)
-		if skipped > 0 {
-			s.use(skipped)
+	b.spool = s.spool.id
+	for len(b.calls) < batchCalls && b.size < batchBytes {
+		limit, final := s.spool.readable(s.at)
+		r, err := s.read(limit)
+		if err != nil {
+			return b, false, err
+		}
+		if r.size > 0 {
+			s.take(&b, r)
+			s.reader.use(r.size)
 			continue
 		}
-		if size == 0 {
-			ok, err := s.fill()
-			if err != nil || !ok {
-				b.end = s.at
-				return b, false, err
-			}
-			continue
+		if !final {
+			b.end = position{s.at, s.reader.offset}
+			return b, false, nil
 		}
-		s.take(&b, kind, payload)
-		s.use(size)
+		s.goTo(position{s.at + 1, 0})
 	}
-	b.end = s.at
+	b.end = position{s.at, s.reader.offset}
 	return b, true, nil
 }
 
-func (s *shipper) use(n int) {
-	s.buf = s.buf[n:]
-	s.at.offset += int64(n)
-}
-
-// take sorts one record into the batch.
-func (s *shipper) take(b *batch, kind recordKind, payload []byte) {
-	switch kind {
-	case recOpened:
-		if id, ok := recordID(payload); ok {
-			s.open[id] = openCall{s.at.segment, append([]byte(nil), payload...)}
-		}
-	case recClosed:
-		c, err := decodeCall(payload)
-		if err != nil {
-			s.log.Error("a record of the spool cannot be read", "segment", s.at.segment, "offset", s.at.offset, "err", err)
-			return
-		}
-		delete(s.open, c.ID)
-		b.calls = append(b.calls, c)
-	case recBodies:
-		if bodies, err := decodeBodies(payload); err == nil {
-			b.bodies = append(b.bodies, bodies)
-		}
-	}
-}
-
-func recordID(payload []byte) (id string, ok bool) {
-	stop := errors.New("found")
-	err := eachField(payload, func(tag field, _ int64, b []byte) error {
-		if tag == fID {
-			id = string(b)
-			return stop
-		}
-		return nil
-	})
-	return id, errors.Is(err, stop)
-}
-
-// fill reads on. It reports false at the end of what is written.
-func (s *shipper) fill() (bool, error) {
+func (s *shipper) read(limit int64) (record, error) {
 	if s.file == nil {
-		f, err := os.Open(segmentPath(s.spool.dir, s.at.segment))
-		if err != nil {
-			return false, fmt.Errorf("open spool segment: %w", err)
+		f, err := os.Open(segmentPath(s.spool.dir, s.spool.id, s.at))
+		if errors.Is(err, os.ErrNotExist) && s.at < s.spool.own {
+			return record{}, nil // a gap in what was left: somebody removed it
 		}
-		s.file = f
+		if err != nil {
+			return record{}, fmt.Errorf("open spool segment: %w", err)
+		}
+		s.file, s.reader.file = f, f
 	}
-	have := len(s.buf)
-	buf := make([]byte, have+readChunk)
-	copy(buf, s.buf)
-	n, err := s.file.ReadAt(buf[have:], s.at.offset+int64(have))
-	s.buf = buf[:have+n]
-	switch {
-	case n > 0:
-		return true, nil
-	case err != nil && err != io.EOF:
-		return false, fmt.Errorf("read spool: %w", err)
-	}
-	return s.advance()
+	return s.reader.next(limit)
 }
 
-// advance goes on to the next segment, once this one is read to its end and
-// no writer holds it.
-func (s *shipper) advance() (bool, error) {
-	current := s.spool.current.Load()
-	if s.at.segment >= current.number {
-		return false, nil
+// goTo continues to read at a position.
+func (s *shipper) goTo(p position) {
+	if s.file != nil && s.at != p.segment {
+		_ = s.file.Close() // it was only read
+		s.file = nil
 	}
-	// The segment was replaced after all its writers had gone, but perhaps
-	// after our last look at its end.
-	info, err := s.file.Stat()
-	if err != nil {
-		return false, fmt.Errorf("look at spool segment: %w", err)
+	s.at = p.segment
+	var file io.ReaderAt
+	if s.file != nil {
+		file = s.file
 	}
-	if info.Size() > s.at.offset+int64(len(s.buf)) {
-		return true, nil
-	}
-	if err := s.file.Close(); err != nil {
-		return false, fmt.Errorf("close spool segment: %w", err)
-	}
-	s.file, s.buf = nil, nil
-	s.at = position{s.at.segment + 1, 0}
-	return true, nil
+	s.reader = segmentReader{id: s.spool.id, file: file, offset: p.offset, store: s.reader.store}
 }
 
 // rewind goes back to what the store has.
-func (s *shipper) rewind() {
-	if s.file != nil && s.at.segment != s.done.segment {
-		_ = s.file.Close() // it was read from only
-		s.file = nil
+func (s *shipper) rewind() { s.goTo(s.done) }
+
+func (s *shipper) close() {
+	if s.file != nil {
+		_ = s.file.Close() // it was only read
 	}
-	s.at, s.buf = s.done, nil
 }
 
-// tidy begins a new segment where the current one is full, and removes those
-// that are in the store, once their open calls are written anew.
-func (s *shipper) tidy() error {
-	old, err := s.spool.turn(false)
+// take sorts one record into the batch.
+func (s *shipper) take(b *batch, r record) {
+	var err error
+	switch r.kind {
+	case recOpened, recCarried:
+		err = s.takeOpen(r)
+	case recClosed:
+		var c *Call
+		if c, err = decodeCall(r.payload); err == nil {
+			delete(s.open, c.ID)
+			b.calls = append(b.calls, c)
+			b.size += r.size
+		}
+	case recBodies:
+		var bodies *Bodies
+		if bodies, err = decodeBodies(r.payload); err == nil {
+			b.bodies = append(b.bodies, bodies)
+			b.size += r.size
+		}
+	}
+	if err != nil {
+		s.log.Error("a record of the spool cannot be read", "segment", s.at, "offset", s.reader.offset, "kind", int(r.kind), "err", err)
+	}
+}
+
+// takeOpen notes a call that has begun. A carried record may stand behind the
+// end of its call, which ended as it was carried: then it is not open.
+func (s *shipper) takeOpen(r record) error {
+	id, err := recordID(r.payload)
 	if err != nil {
 		return err
 	}
-	if old != nil {
-		if err := errors.Join(old.file.Sync(), old.file.Close()); err != nil {
-			return fmt.Errorf("close spool segment: %w", err)
-		}
+	if _, known := s.open[id]; known || r.kind == recOpened {
+		s.open[id] = openCall{s.at, append([]byte(nil), r.payload...)}
 	}
-	there, err := segments(s.spool.dir)
+	return nil
+}
+
+// recordID reads no more of a record than its id, which stands first.
+func recordID(payload []byte) (id string, err error) {
+	found := errors.New("found")
+	err = eachField(payload, func(tag field, _ int64, b []byte) error {
+		if tag == fID {
+			id = string(b)
+			return found
+		}
+		return nil
+	})
+	if errors.Is(err, found) && id != "" {
+		return id, nil
+	}
+	return "", errors.Join(errMalformed, err)
+}
+
+// tidy removes the segments that are in the store, once their open calls are
+// written anew and all that stands for them would survive a power cut. Those
+// without open calls go first: that may make the room to write.
+func (s *shipper) tidy() error {
+	if s.tidied >= s.done.segment || s.left != nil {
+		return nil
+	}
+	_, there, err := listSegments(s.spool.dir)
 	if err != nil {
+		return err
+	}
+	busy := map[int64]bool{}
+	for _, o := range s.open {
+		busy[o.segment] = true
+	}
+	if err := s.remove(there, func(n int64) bool { return !busy[n] }); err != nil {
+		return err
+	}
+	if err := errors.Join(s.carryForward(s.done.segment), s.spool.sync()); err != nil {
+		return err
+	}
+	if err := s.remove(there, func(n int64) bool { return busy[n] }); err != nil {
+		return err
+	}
+	s.tidied = s.done.segment
+	return nil
+}
+
+func (s *shipper) remove(there []int64, which func(n int64) bool) error {
+	if err := s.db.Sync(); err != nil {
 		return err
 	}
 	for _, n := range there {
-		if n >= s.done.segment {
-			return nil
+		if n >= s.done.segment || !which(n) {
+			continue
 		}
-		if err := s.carryForward(n); err != nil {
-			return err
-		}
-		if err := s.spool.remove(n); err != nil {
+		if err := s.spool.remove(n); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// carryForward writes the open calls of a segment into the current one. A
-// call that is closed meanwhile is then opened again behind its end: replay
-// knows that by the store.
-func (s *shipper) carryForward(n int64) error {
+// carryForward writes the open calls of the segments before a limit into the
+// current one.
+func (s *shipper) carryForward(limit int64) error {
 	for id, o := range s.open {
-		if o.segment != n {
+		if o.segment >= limit {
 			continue
 		}
-		rec := append(beginRecord(nil, recOpened), o.payload...)
-		sealRecord(rec)
-		to := s.spool.current.Load().number
-		if err := s.spool.append(rec); err != nil {
-			return err
+		rec := append(s.spool.id.begin(nil, recCarried), o.payload...)
+		seal(rec)
+		to := s.spool.current.Load().number // or a later one: then it is carried once more
+		if err := s.spool.appendLast(rec); err != nil {
+			return fmt.Errorf("carry an open call: %w", err)
 		}
 		s.open[id] = openCall{to, o.payload}
 	}
@@ -269,11 +293,11 @@ func (s *shipper) carryForward(n int64) error {
 }
 
 // store writes a batch. Where a row is refused for what it is, the batch is
-// halved until the row stands alone, and then kept aside.
+// stored row by row, and that one kept aside.
 func (s *shipper) store(ctx context.Context, b batch) error {
-	err := s.db.Write(ctx, writeBatch(ctx, b))
+	fresh, err := writeBatch(ctx, s.db, b)
 	if err != nil && sqldb.IsRowFault(err) {
-		err = s.storeApart(ctx, b)
+		fresh, err = s.storeApart(ctx, b)
 	}
 	if err != nil {
 		return fmt.Errorf("store %d calls: %w", len(b.calls), err)
@@ -281,137 +305,119 @@ func (s *shipper) store(ctx context.Context, b batch) error {
 	s.mu.Lock()
 	s.done = b.end
 	s.mu.Unlock()
-	if s.onBatch != nil && len(b.calls) > 0 {
-		s.onBatch(b.calls)
+	if s.onBatch != nil && len(fresh) > 0 {
+		s.onBatch(fresh)
 	}
 	return nil
 }
 
-// storeApart stores a batch row by row, in one transaction with savepoints.
-func (s *shipper) storeApart(ctx context.Context, b batch) error {
-	rejected, err := writeApart(ctx, s.db, b)
+func (s *shipper) storeApart(ctx context.Context, b batch) (fresh []*Call, err error) {
+	fresh, rejected, err := writeApart(ctx, s.db, b, func(rec []byte) error {
+		return keepAside(filepath.Join(s.spool.dir, "rejected.log"), rec)
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, c := range rejected {
-		s.log.Error("the store refuses a call; it is kept in rejected.spool", "call", c.ID)
-		if err := s.keepAside(c); err != nil {
-			return err
-		}
-	}
+	s.log.Error("the store refuses rows; they are kept in rejected.log beside the spool", "rows", rejected)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last.Rejected += int64(len(rejected))
-	return nil
+	s.last.Rejected += int64(rejected)
+	return fresh, nil
 }
 
-func (s *shipper) keepAside(c *Call) error {
-	f, err := os.OpenFile(filepath.Join(s.spool.dir, "rejected.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// keepAside appends a record to a file and syncs it: the spool's own copy is
+// about to go.
+func keepAside(path string, rec []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("keep a refused call: %w", err)
+		return fmt.Errorf("keep a refused row: %w", err)
 	}
-	rec := appendCall(beginRecord(nil, recClosed), c)
-	sealRecord(rec)
 	_, err = f.Write(rec)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("keep a refused call: %w", err)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("keep a refused row: %w", err)
 	}
 	return nil
 }
 
-// replay reads what an earlier process left: it finds the calls that never
-// ended and records them as interrupted, through the spool like any other.
+// replay finds out what an earlier process left: where the store is, and
+// which calls never ended. It writes nothing, since the disk may be full; where
+// the store fails it is begun anew.
 func (s *shipper) replay(ctx context.Context) error {
-	done, err := readPosition(ctx, s.db)
+	if s.replayed {
+		return nil
+	}
+	done, err := readPosition(ctx, s.db, s.spool.id)
 	if err != nil {
 		return err
 	}
-	there, err := segments(s.spool.dir)
+	_, there, err := listSegments(s.spool.dir)
 	if err != nil {
 		return err
 	}
-	current := s.spool.current.Load().number
-	first := current
+	first := s.spool.own
+	left := map[string][]byte{}
 	for _, n := range there {
-		if n >= current {
+		if n >= s.spool.own {
 			break
 		}
 		first = min(first, n)
-		if err := s.collectOpen(n); err != nil {
+		if err := s.collectOpen(n, left); err != nil {
 			return err
 		}
 	}
-	if done.segment < first || done.segment > current { // a new store, or a new spool
+	if done.segment < first || done.segment >= s.spool.own { // a new store, or a spool from a backup
 		done = position{first, 0}
 	}
-	if err := s.interrupt(ctx); err != nil {
-		return err
-	}
-	s.at, s.done = done, done
+	s.mu.Lock()
+	s.done = done
+	s.mu.Unlock()
+	s.goTo(done)
+	s.replayed, s.left = true, left
 	return nil
 }
 
 // collectOpen notes the calls of a segment that have no end in it.
-func (s *shipper) collectOpen(n int64) error {
-	return eachRecord(segmentPath(s.spool.dir, n), 0, func(kind recordKind, payload []byte) {
-		id, ok := recordID(payload)
-		switch {
-		case ok && kind == recOpened:
-			s.open[id] = openCall{n, append([]byte(nil), payload...)}
-		case ok && kind == recClosed:
-			delete(s.open, id)
-		}
-	})
-}
-
-// interrupt closes the open calls that the store has no end of.
-func (s *shipper) interrupt(ctx context.Context) error {
-	for id, o := range s.open {
-		known, err := hasCall(ctx, s.db, id)
-		if err != nil {
-			return err
-		}
-		if c, err := decodeCall(o.payload); err == nil && !known {
-			c.Outcome, c.Status, c.ErrorClass = Interrupted, 0, "interrupted"
-			rec := appendCall(beginRecord(nil, recClosed), c)
-			sealRecord(rec)
-			if err := s.spool.append(rec); err != nil {
-				return err
-			}
-		}
-		delete(s.open, id)
-	}
-	return nil
-}
-
-// eachRecord reads the whole records of a segment from an offset on.
-func eachRecord(path string, from int64, f func(recordKind, []byte)) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("open spool segment: %w", err)
-	}
-	defer file.Close()
-	var buf []byte
-	for {
-		kind, payload, skipped, size := nextRecord(buf)
-		if skipped > 0 {
-			buf, from = buf[skipped:], from+int64(skipped)
-			continue
-		}
-		if size > 0 {
-			f(kind, payload)
-			buf, from = buf[size:], from+int64(size)
-			continue
-		}
-		more := make([]byte, len(buf)+readChunk)
-		have := copy(more, buf)
-		n, err := file.ReadAt(more[have:], from+int64(have))
-		buf = more[:have+n]
-		if n == 0 {
-			if err != nil && err != io.EOF {
-				return fmt.Errorf("read spool: %w", err)
-			}
+func (s *shipper) collectOpen(n int64, left map[string][]byte) error {
+	_, err := eachRecord(s.spool.id, segmentPath(s.spool.dir, s.spool.id, n), 0, func(r record) error {
+		if r.kind == recBodies {
 			return nil
 		}
+		id, err := recordID(r.payload)
+		switch {
+		case err != nil: // said when it is shipped
+		case r.kind == recClosed:
+			delete(left, id)
+		default:
+			left[id] = append([]byte(nil), r.payload...)
+		}
+		return nil
+	})
+	return err
+}
+
+// interrupt ends the calls that an earlier process left open, once all the ends
+// that it wrote are in the store: a call that has one keeps it. Until this is
+// done no segment is removed, so that a death on the way changes nothing.
+func (s *shipper) interrupt(ctx context.Context) error {
+	if s.left == nil || s.done.segment < s.spool.own {
+		return nil
 	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(s.left)), batchCalls) {
+		b := batch{spool: s.spool.id, end: s.done}
+		for _, id := range ids {
+			c, err := decodeCall(s.left[id])
+			if err != nil {
+				s.log.Error("an open call cannot be read", "call", id, "err", err)
+				continue
+			}
+			c.Outcome, c.Status, c.ErrorClass = Interrupted, 0, "interrupted"
+			b.calls = append(b.calls, c)
+			delete(s.open, id)
+		}
+		if err := s.store(ctx, b); err != nil {
+			return err
+		}
+	}
+	s.left = nil
+	return nil
 }

@@ -1,107 +1,34 @@
 package ledger
 
 import (
-	"bytes"
-	"encoding/binary"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // The spool is a directory of segments, each a run of records that only ever
-// grows. A record is one write(2) on a file opened with O_APPEND, which the
-// kernel does as one step, so that any number of calls write at once without a
-// lock of ours:
-//
-//	magic (4) · kind (1) · length (4) · CRC-32C of kind and payload (4) · payload
-//
-// A write that the disk cut short leaves a torn record; the reader finds the
-// next magic behind it.
-
-type recordKind byte
+// grows. A record is one write on a file opened with O_APPEND. A write that
+// the disk cut short leaves a torn record; the reader finds the next one
+// behind it.
 
 const (
-	recOpened recordKind = 1 // a call that is about to be tried
-	recClosed recordKind = 2 // a call that has ended
-	recBodies recordKind = 3
+	segmentSize = 16 << 20 // a segment is replaced once it is this long
+	reserveSize = 4 << 20  // given up when the disk is full, so that open calls can end
 )
-
-const (
-	recordHead  = 13
-	maxRecord   = 64 << 20
-	segmentSize = 16 << 20
-)
-
-var (
-	magic      = []byte{0xF5, 'W', 'r', 0xFA} // two bytes that UTF-8 never has
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-)
-
-// beginRecord leaves room for a record's head; sealRecord fills it in.
-func beginRecord(dst []byte, kind recordKind) []byte {
-	dst = append(dst, magic...)
-	dst = append(dst, byte(kind))
-	return append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
-}
-
-func sealRecord(rec []byte) {
-	binary.LittleEndian.PutUint32(rec[5:], uint32(len(rec)-recordHead))
-	binary.LittleEndian.PutUint32(rec[9:], recordSum(rec))
-}
-
-func recordSum(rec []byte) uint32 {
-	return crc32.Update(crc32.Checksum(rec[4:5], castagnoli), castagnoli, rec[recordHead:])
-}
-
-// nextRecord finds the first whole record of p. skipped are the bytes before
-// it that are none; size is 0 where p ends before a record does, and more
-// bytes may follow.
-func nextRecord(p []byte) (kind recordKind, payload []byte, skipped, size int) {
-	for {
-		i := bytes.Index(p[skipped:], magic)
-		if i < 0 { // the last bytes may be the beginning of a magic
-			return 0, nil, max(skipped, len(p)-len(magic)+1), 0
-		}
-		skipped += i
-		rest := p[skipped:]
-		if len(rest) < recordHead {
-			return 0, nil, skipped, 0
-		}
-		n := binary.LittleEndian.Uint32(rest[5:])
-		if n > maxRecord {
-			skipped++
-			continue
-		}
-		if end := recordHead + int(n); len(rest) >= end {
-			rec := rest[:end]
-			if recordSum(rec) == binary.LittleEndian.Uint32(rec[9:]) {
-				return recordKind(rec[4]), rec[recordHead:], skipped, end
-			}
-			skipped++
-			continue
-		}
-		// The record goes on behind p, or its length is damage. Where a whole
-		// record follows, it is damage.
-		if _, _, more, n := nextRecord(rest[1:]); n > 0 {
-			skipped += 1 + more
-			continue
-		}
-		return 0, nil, skipped, 0
-	}
-}
 
 // A segment is one file of the spool.
 type segment struct {
 	number int64
 	file   *os.File
-	size   atomic.Int64
+	size   atomic.Int64 // bytes that are written whole: all of them may be read
 	users  atomic.Int64 // writers that hold the file; plus one while it is current
 	idle   chan struct{}
 }
@@ -129,35 +56,46 @@ func (s *segment) acquire() bool {
 // A spool is the writing side.
 type spool struct {
 	dir     string
+	id      spoolID
+	full    int64 // a segment of this size is replaced
 	lock    *os.File
+	own     int64 // the first segment of this process
 	current atomic.Pointer[segment]
+	sealed  atomic.Int64 // no segment up to this number grows any more
 	total   atomic.Int64 // bytes of all segments
-	rotate  sync.Mutex   // held while a new segment takes over
+	reserve atomic.Bool  // there is a reserve to give up
 }
 
-func segmentPath(dir string, n int64) string {
-	return filepath.Join(dir, fmt.Sprintf("%012d.spool", n))
+func segmentPath(dir string, id spoolID, n int64) string {
+	return filepath.Join(dir, fmt.Sprintf("%s-%012d.spool", id, n))
 }
 
-// segments lists the numbers of a directory's segments, in order.
-func segments(dir string) ([]int64, error) {
+// listSegments returns the numbers of a spool's segments, in order, and the
+// id of the spool; the zero id where there are none.
+func listSegments(dir string) (id spoolID, numbers []int64, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list spool: %w", err)
+		return id, nil, fmt.Errorf("list spool: %w", err)
 	}
-	var out []int64
 	for _, e := range entries {
 		base, ok := strings.CutSuffix(e.Name(), ".spool")
-		if n, err := strconv.ParseInt(base, 10, 64); ok && err == nil {
-			out = append(out, n)
+		name, digits, _ := strings.Cut(base, "-")
+		raw, err := hex.DecodeString(name)
+		n, err2 := strconv.ParseInt(digits, 10, 64)
+		if !ok || err != nil || err2 != nil || len(raw) != len(id) {
+			continue
 		}
+		if len(numbers) > 0 && spoolID(raw) != id {
+			return id, nil, fmt.Errorf("spool %s holds segments of two spools, %s and %s", dir, id, spoolID(raw))
+		}
+		id, numbers = spoolID(raw), append(numbers, n)
 	}
-	slices.Sort(out)
-	return out, nil
+	slices.Sort(numbers)
+	return id, numbers, nil
 }
 
 // openSpool locks the directory and begins a new segment behind those there.
-func openSpool(dir string) (*spool, error) {
+func openSpool(dir string, full int64) (*spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool directory: %w", err)
 	}
@@ -165,30 +103,45 @@ func openSpool(dir string) (*spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{dir: dir, lock: lock}
-	there, err := segments(dir)
-	if err != nil {
+	s := &spool{dir: dir, full: full, lock: lock}
+	if err := s.begin(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	next := int64(1)
-	for _, n := range there {
-		if info, err := os.Stat(segmentPath(dir, n)); err == nil {
-			s.total.Add(info.Size())
-		}
-		next = n + 1
-	}
-	seg, err := s.create(next)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	s.current.Store(seg)
 	return s, nil
 }
 
+func (s *spool) begin() error {
+	id, there, err := listSegments(s.dir)
+	if err != nil {
+		return err
+	}
+	s.id, s.own = id, 1
+	if len(there) == 0 {
+		s.id = newSpoolID()
+	}
+	for _, n := range there {
+		if info, err := os.Stat(segmentPath(s.dir, id, n)); err == nil {
+			s.total.Add(info.Size())
+		}
+		s.own = n + 1
+	}
+	seg, err := s.create(s.own)
+	if err != nil {
+		return err
+	}
+	s.sealed.Store(s.own - 1)
+	s.current.Store(seg)
+	s.restore()
+	return nil
+}
+
 func (s *spool) create(n int64) (*segment, error) {
-	f, err := os.OpenFile(segmentPath(s.dir, n), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(segmentPath(s.dir, s.id, n), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make spool segment: %w", err)
+	}
+	if err := syncDir(s.dir); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	seg := &segment{number: n, file: f, idle: make(chan struct{})}
 	seg.users.Store(1)
@@ -203,6 +156,9 @@ func (s *spool) append(rec []byte) error {
 			break
 		}
 	}
+	// os.File does one write after the other, so that what a short write left
+	// out is never followed by another's record, and the sum of sizes is
+	// never ahead of what can be read.
 	n, err := seg.file.Write(rec)
 	seg.size.Add(int64(n))
 	s.total.Add(int64(n))
@@ -213,28 +169,95 @@ func (s *spool) append(rec []byte) error {
 	return nil
 }
 
+// appendLast writes a record that must not be lost: where the disk is full
+// the reserve makes room for it.
+func (s *spool) appendLast(rec []byte) error {
+	err := s.append(rec)
+	if err != nil && diskFull(err) && s.reserve.Swap(false) {
+		if err := os.Remove(s.reservePath()); err != nil {
+			return fmt.Errorf("give up the spool's reserve: %w", err)
+		}
+		return s.append(rec)
+	}
+	return err
+}
+
+// diskFull reports whether a write failed for want of room.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+func (s *spool) reservePath() string { return filepath.Join(s.dir, "reserve") }
+
+// restore makes the reserve where it is missing and there is room for it. It
+// is of random bytes, since zeros may take no room. In a spool of less than a
+// few reserves there is none.
+func (s *spool) restore() {
+	if s.reserve.Load() || s.full < segmentSize {
+		return
+	}
+	path := s.reservePath()
+	if info, err := os.Stat(path); err == nil && info.Size() == reserveSize {
+		s.reserve.Store(true)
+		return
+	}
+	block := make([]byte, reserveSize)
+	_, _ = rand.Read(block)
+	if err := os.WriteFile(path, block, 0o600); err != nil {
+		_ = os.Remove(path) // no room yet; the next call tries again
+		return
+	}
+	s.reserve.Store(true)
+}
+
 // turn begins a new segment where the current one is full, or where force is
-// set, and returns the one that was replaced, on which no writer is left.
-func (s *spool) turn(force bool) (*segment, error) {
-	s.rotate.Lock()
-	defer s.rotate.Unlock()
+// set, and syncs and closes the one that was replaced. One goroutine calls it.
+func (s *spool) turn(force bool) error {
 	old := s.current.Load()
-	if !force && old.size.Load() < segmentSize {
-		return nil, nil
+	if !force && old.size.Load() < s.full {
+		return nil
 	}
 	seg, err := s.create(old.number + 1)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.current.Store(seg)
 	old.release()
 	<-old.idle
-	return old, nil
+	s.sealed.Store(old.number)
+	if err := errors.Join(old.file.Sync(), old.file.Close()); err != nil {
+		return fmt.Errorf("close spool segment: %w", err)
+	}
+	return nil
+}
+
+// readable says how far a segment may be read, and whether it grows no more.
+func (s *spool) readable(n int64) (limit int64, final bool) {
+	if n <= s.sealed.Load() {
+		return 1 << 62, true
+	}
+	if seg := s.current.Load(); seg.number == n {
+		return seg.size.Load(), false
+	}
+	return 0, false // its last writers are still at it
+}
+
+// sync makes what is written survive a power cut.
+func (s *spool) sync() error {
+	seg := s.current.Load()
+	if !seg.acquire() {
+		return nil // synced as it was replaced
+	}
+	defer seg.release()
+	if err := seg.file.Sync(); err != nil {
+		return fmt.Errorf("sync spool: %w", err)
+	}
+	return nil
 }
 
 // remove deletes a segment that is no longer needed.
 func (s *spool) remove(n int64) error {
-	path := segmentPath(s.dir, n)
+	path := segmentPath(s.dir, s.id, n)
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("look at spool segment: %w", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -13,12 +14,13 @@ import (
 	"weir/internal/sqldb"
 )
 
-const insertCall = `INSERT OR IGNORE INTO calls (id, start, project_id, key_id, customer, feature, session, user, tags, metadata,
+const insertCall = `INSERT INTO calls (id, start, project_id, key_id, customer, feature, session, user, tags, metadata,
 	user_agent, trace_id, dialect, api, method, path, asked_model, route, stream, provider, model, served_model, status, outcome,
 	error_class, stop_reason, usage, usage_source, queue, ttft, total, bytes_in, bytes_out, dropped, attempts)
-	VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+	ON CONFLICT (id) DO NOTHING`
 
-const insertAttempt = `INSERT OR IGNORE INTO attempts (call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
+const insertAttempt = `INSERT INTO attempts (call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
 	served_model, service_tier, request_id, usage, usage_source, raw_usage) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 
 const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer, feature, provider, model, route, api, outcome, usage_source,
@@ -28,9 +30,10 @@ const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer
 	total = total + excluded.total`
 
 // writeBatch stores rows, their hours and the new position in one
-// transaction, so that no death in between can count a row twice.
-func writeBatch(ctx context.Context, b batch) func(tx *sql.Tx) error {
-	return func(tx *sql.Tx) error {
+// transaction, so that no death in between can count a row twice. It returns
+// the calls that were not in the store yet.
+func writeBatch(ctx context.Context, db *sqldb.DB, b batch) (fresh []*Call, err error) {
+	err = db.Write(ctx, func(tx *sql.Tx) error {
 		w, err := newWriter(ctx, tx)
 		if err != nil {
 			return err
@@ -46,38 +49,50 @@ func writeBatch(ctx context.Context, b batch) func(tx *sql.Tx) error {
 				return err
 			}
 		}
-		return w.finish(b.end)
-	}
+		fresh = w.fresh
+		return w.finish(b)
+	})
+	return fresh, err
 }
 
-// writeApart stores a batch in one transaction, each call behind a savepoint,
-// and returns those that the store refused.
-func writeApart(ctx context.Context, db *sqldb.DB, b batch) (rejected []*Call, err error) {
+// writeApart stores a batch in one transaction, each row behind a savepoint,
+// and hands those that the store refuses to aside, as records, before it commits.
+func writeApart(ctx context.Context, db *sqldb.DB, b batch, aside func(rec []byte) error) (fresh []*Call, rejected int, err error) {
 	err = db.Write(ctx, func(tx *sql.Tx) error {
 		w, err := newWriter(ctx, tx)
 		if err != nil {
 			return err
 		}
 		defer w.close()
-		rejected = rejected[:0]
+		rejected = 0
+		refuse := func(kind recordKind, payload []byte) error {
+			rejected++
+			rec := append(b.spool.begin(nil, kind), payload...)
+			seal(rec)
+			return aside(rec)
+		}
 		for _, c := range b.calls {
-			if _, err := tx.ExecContext(ctx, "SAVEPOINT one"); err != nil {
-				return err
-			}
-			err := w.call(c)
-			if err == nil {
-				_, err = tx.ExecContext(ctx, "RELEASE one")
-			} else if sqldb.IsRowFault(err) {
-				rejected = append(rejected, c)
-				_, err = tx.ExecContext(ctx, "ROLLBACK TO one")
+			refused, err := w.apart(func() error { return errors.Join(w.call(c), w.finishHours()) })
+			if refused {
+				err = refuse(recClosed, appendCall(nil, c))
 			}
 			if err != nil {
 				return err
 			}
 		}
-		return w.finish(b.end)
+		for _, bodies := range b.bodies {
+			refused, err := w.apart(func() error { return w.bodies(bodies) })
+			if refused {
+				err = refuse(recBodies, appendBodies(nil, bodies))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		fresh = w.fresh
+		return w.finish(b)
 	})
-	return rejected, err
+	return fresh, rejected, err
 }
 
 // A writer stores rows in one transaction.
@@ -85,7 +100,28 @@ type writer struct {
 	ctx           context.Context
 	tx            *sql.Tx
 	calls, trials *sql.Stmt
+	fresh         []*Call // that the store did not have
 	hours         map[hourKey]*hour
+}
+
+// apart does f behind a savepoint. refused says that the store would not take
+// the row for what it holds; then nothing of it is left.
+func (w *writer) apart(f func() error) (refused bool, err error) {
+	if _, err := w.tx.ExecContext(w.ctx, "SAVEPOINT one"); err != nil {
+		return false, err
+	}
+	n := len(w.fresh)
+	if err = f(); err == nil {
+		_, err = w.tx.ExecContext(w.ctx, "RELEASE one")
+		return false, err
+	}
+	if !sqldb.IsRowFault(err) {
+		return false, err
+	}
+	w.fresh = w.fresh[:n]
+	clear(w.hours)
+	_, err = w.tx.ExecContext(w.ctx, "ROLLBACK TO one; RELEASE one")
+	return err == nil, err
 }
 
 type hourKey struct {
@@ -133,6 +169,7 @@ func (w *writer) call(c *Call) error {
 			return fmt.Errorf("insert attempt: %w", err)
 		}
 	}
+	w.fresh = append(w.fresh, c)
 	w.addHour(c)
 	return nil
 }
@@ -153,11 +190,21 @@ func (w *writer) addHour(c *Call) {
 	thought, _ := c.Usage.Get(costs.OutputReasoning)
 	h.calls++
 	h.attempts += int64(len(c.Attempts))
-	h.input += in
-	h.cacheRead += read
-	h.output += out
-	h.reasoning += thought
-	h.total += int64(c.Total)
+	h.input = addUp(h.input, in)
+	h.cacheRead = addUp(h.cacheRead, read)
+	h.output = addUp(h.output, out)
+	h.reasoning = addUp(h.reasoning, thought)
+	h.total = addUp(h.total, int64(c.Total))
+}
+
+// addUp adds without wrapping around: what an upstream says is not to be
+// trusted. SQLite refuses a sum that is too large, so that the row shows up
+// among the rejected.
+func addUp(a, b int64) int64 {
+	if sum := a + b; b <= 0 || sum > a {
+		return sum
+	}
+	return math.MaxInt64
 }
 
 func (w *writer) bodies(b *Bodies) error {
@@ -170,7 +217,19 @@ func (w *writer) bodies(b *Bodies) error {
 }
 
 // finish stores the hours and the position.
-func (w *writer) finish(end position) error {
+func (w *writer) finish(b batch) error {
+	if err := w.finishHours(); err != nil {
+		return err
+	}
+	_, err := w.tx.ExecContext(w.ctx, `INSERT INTO spool_position (spool, segment, offset) VALUES (?, ?, ?)
+		ON CONFLICT (spool) DO UPDATE SET segment = excluded.segment, offset = excluded.offset`, b.spool.String(), b.end.segment, b.end.offset)
+	if err != nil {
+		return fmt.Errorf("write position: %w", err)
+	}
+	return nil
+}
+
+func (w *writer) finishHours() error {
 	for k, h := range w.hours {
 		_, err := w.tx.ExecContext(w.ctx, upsertHour, k.hour, k.project, k.key, k.customer, k.feature, k.provider, k.model, k.route, k.api,
 			k.outcome, k.source, h.calls, h.attempts, h.input, h.cacheRead, h.output, h.reasoning, h.total)
@@ -178,16 +237,12 @@ func (w *writer) finish(end position) error {
 			return fmt.Errorf("add to an hour: %w", err)
 		}
 	}
-	_, err := w.tx.ExecContext(w.ctx, `INSERT INTO spool_position (id, segment, offset) VALUES (1, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET segment = excluded.segment, offset = excluded.offset`, end.segment, end.offset)
-	if err != nil {
-		return fmt.Errorf("write position: %w", err)
-	}
+	clear(w.hours)
 	return nil
 }
 
-func readPosition(ctx context.Context, db *sqldb.DB) (p position, err error) {
-	err = db.Reader().QueryRowContext(ctx, `SELECT segment, offset FROM spool_position`).Scan(&p.segment, &p.offset)
+func readPosition(ctx context.Context, db *sqldb.DB, id spoolID) (p position, err error) {
+	err = db.Reader().QueryRowContext(ctx, `SELECT segment, offset FROM spool_position WHERE spool = ?`, id.String()).Scan(&p.segment, &p.offset)
 	if errors.Is(err, sql.ErrNoRows) {
 		return position{}, nil
 	}
@@ -195,15 +250,6 @@ func readPosition(ctx context.Context, db *sqldb.DB) (p position, err error) {
 		return p, fmt.Errorf("read position: %w", err)
 	}
 	return p, nil
-}
-
-func hasCall(ctx context.Context, db *sqldb.DB, id string) (bool, error) {
-	var n int
-	err := db.Reader().QueryRowContext(ctx, `SELECT count(*) FROM calls WHERE id = ?`, id).Scan(&n)
-	if err != nil {
-		return false, fmt.Errorf("look up a call: %w", err)
-	}
-	return n > 0, nil
 }
 
 // PruneBodies deletes the bodies kept before a time, in steps that leave the

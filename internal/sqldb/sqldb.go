@@ -104,9 +104,34 @@ func (db *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return nil
 }
 
+// Exec does one statement in a transaction of its own.
+func (db *DB) Exec(ctx context.Context, query string, args ...any) error {
+	return db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	})
+}
+
 func rollback(tx *sql.Tx) error {
 	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
 		return fmt.Errorf("roll back: %w", err)
+	}
+	return nil
+}
+
+// Sync makes what is committed survive a power cut. SQLite itself syncs its
+// log only when it moves it into the database file.
+func (db *DB) Sync() error {
+	f, err := os.OpenFile(db.path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sync store: %w", err)
+	}
+	// SQLite holds its file locks on other files, so closing this one ends none.
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("sync store: %w", err)
 	}
 	return nil
 }

@@ -127,12 +127,13 @@ CREATE TABLE calls_hourly (
 	PRIMARY KEY (hour, project_id, key_id, customer, feature, provider, model, route, api, outcome, usage_source)
 ) STRICT, WITHOUT ROWID;
 
--- Where the shipper has read to, written in the transaction of its batch.
+-- Where the shipper of a spool has read to, written in the transaction of its
+-- batch. It only saves reading again what is stored: rows are known by their id.
 CREATE TABLE spool_position (
-	id      INTEGER PRIMARY KEY CHECK (id = 1),
+	spool   TEXT PRIMARY KEY,           -- the id that is in the names of its segments
 	segment INTEGER NOT NULL,
 	offset  INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Which provider account made an object that later requests name by id.
 CREATE TABLE objects (

@@ -1,0 +1,5 @@
+//go:build race
+
+package ledger
+
+func init() { racing = true } // pools forget at random then

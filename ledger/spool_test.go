@@ -1,0 +1,263 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sealed is a whole record.
+func sealed(id spoolID, kind recordKind, payload []byte) []byte {
+	rec := append(id.begin(nil, kind), payload...)
+	seal(rec)
+	return rec
+}
+
+// readAll returns the payloads of a segment's whole records.
+func readAll(t testing.TB, id spoolID, segment []byte) (out []string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "segment")
+	if err := os.WriteFile(path, segment, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := eachRecord(id, path, 0, func(r record) error {
+		out = append(out, fmt.Sprint(r.kind, string(r.payload)))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestRecordsOfAllSizes(t *testing.T) {
+	id := newSpoolID()
+	var file []byte
+	var want []string
+	for _, n := range []int{0, 1, readChunk - recordHead - 1, readChunk - recordHead, readChunk, 3*readChunk + 5, 20 << 20, 2} {
+		payload := bytes.Repeat([]byte{byte(n)}, n)
+		file = append(file, sealed(id, recClosed, payload)...)
+		want = append(want, fmt.Sprint(recClosed, string(payload)))
+	}
+	got := readAll(t, id, file)
+	if len(got) != len(want) {
+		t.Fatalf("%d records, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("record %d has %d bytes, want %d", i, len(got[i]), len(want[i]))
+		}
+	}
+}
+
+// What a client sends can't be made to read as a record of its own, not even
+// where the record that carries it is damaged.
+func TestClientsCannotForgeRecords(t *testing.T) {
+	id := newSpoolID()
+	forged := sealed(newSpoolID(), recClosed, []byte("forged"))
+	outer := sealed(id, recBodies, append([]byte("body "), forged...))
+	outer[recordHead] ^= 1
+	file := append(outer, sealed(id, recClosed, []byte("next"))...)
+	if got := readAll(t, id, file); len(got) != 1 || !strings.HasSuffix(got[0], "next") {
+		t.Errorf("read %q", got)
+	}
+}
+
+// However the bytes of a spool are cut, flipped or added to, every record
+// that is still whole is found, once and in order, and no other one.
+func FuzzSpoolReplay(f *testing.F) {
+	f.Add([]byte{}, 0, []byte{}, 0)
+	f.Add([]byte("abc\x00defghi"), 20, []byte{0xff}, 0)
+	f.Add(bytes.Repeat([]byte("payload\x00"), 40), 333, []byte{1, 2, 3}, 100)
+	f.Add(bytes.Repeat([]byte{7}, readChunk+1), readChunk, []byte("x"), 1)
+	f.Add(bytes.Repeat([]byte{0}, 3000), 1500, bytes.Repeat([]byte{0xA7}, recordHead), 1<<30)
+	id := spoolID{0xA7, 1, 2, 3, 4, 5, 6, 7}
+	f.Fuzz(func(t *testing.T, data []byte, at int, insert []byte, cut int) {
+		if len(data) > 4*readChunk {
+			return
+		}
+		// Each run of data up to a zero is a record.
+		var file []byte
+		type span struct {
+			from, to int
+			text     string
+		}
+		var spans []span
+		for i, payload := range bytes.Split(data, []byte{0}) {
+			rec := sealed(id, recordKind(1+i%4), payload)
+			spans = append(spans, span{len(file), len(file) + len(rec), fmt.Sprint(recordKind(1+i%4), string(payload))})
+			file = append(file, rec...)
+		}
+		// The damage: bytes put over or in between, and the end cut off.
+		from := int(uint(at) % uint(len(file)+1))
+		if bytes.Contains(insert, id[:]) {
+			return // as good as writing records
+		}
+		if at%2 == 0 {
+			n := copy(file[from:], insert)
+			for i := range spans {
+				if s := &spans[i]; s.from < from+n && from < s.to {
+					s.text = ""
+				}
+			}
+		} else {
+			file = append(file[:from:from], append(append([]byte(nil), insert...), file[from:]...)...)
+			for i := range spans {
+				switch s := &spans[i]; {
+				case len(insert) == 0:
+				case s.from >= from:
+					s.from, s.to = s.from+len(insert), s.to+len(insert)
+				case s.to > from:
+					s.text = ""
+				}
+			}
+		}
+		end := len(file) - int(uint(cut)%uint(len(file)+1))
+		file = file[:end]
+		var must []string
+		for _, s := range spans {
+			if s.text != "" && s.to <= end {
+				must = append(must, s.text)
+			}
+		}
+		got := readAll(t, id, file)
+		// An overwriting that changed nothing leaves its record whole: it may be
+		// there, and so may no other.
+		for _, text := range must {
+			i := 0
+			for i < len(got) && got[i] != text {
+				i++
+			}
+			if i == len(got) {
+				t.Fatalf("the record %.60q is not found", text)
+			}
+			got = got[i+1:]
+		}
+		if len(got) > 0 && !strings.Contains(fmt.Sprint(string(data)), got[0][1:]) {
+			t.Fatalf("the record %.60q was never written", got[0])
+		}
+	})
+}
+
+// A disk that is full in the middle of a record harms no other: new calls are
+// refused, and calls that are under way can end, thanks to the reserve.
+func TestDiskFull(t *testing.T) {
+	dir := smallDisk(t, "12m")
+	db := openStore(t, t.TempDir()) // on another disk
+	mustExec(t, db, `ALTER TABLE calls RENAME TO calls_away`)
+	r := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
+	if !r.spool.reserve.Load() {
+		t.Fatal("the spool has no reserve")
+	}
+	var under []*Call
+	for range 100 {
+		c := testCall(callID())
+		c.Path = strings.Repeat("x", 1000)
+		if err := r.Opened(c); err != nil {
+			t.Fatal(err)
+		}
+		under = append(under, c)
+	}
+	n := 0
+	var err error
+	for ; n < 100_000; n++ {
+		c := testCall(callID())
+		c.Path = strings.Repeat("x", 5000+n)
+		if err = r.Opened(c); err != nil {
+			break
+		}
+		under = append(under, c)
+	}
+	if err == nil || !diskFull(err) || !strings.Contains(err.Error(), ErrSpoolFull.Error()) {
+		t.Fatalf("after %d calls: %v", n, err)
+	}
+	for _, c := range under[:400] {
+		if err := r.Closed(c); err != nil {
+			t.Fatalf("the end of a call: %v", err)
+		}
+	}
+	if r.Stats().Held > 0 {
+		t.Errorf("stats %+v: the reserve was not used", r.Stats())
+	}
+	mustExec(t, db, `ALTER TABLE calls_away RENAME TO calls`)
+	flush(t, r)
+	crash(t, r)
+	r = openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
+	flush(t, r)
+	checkOutcomes(t, db, map[Outcome]int{OK: 400, Interrupted: len(under) - 400})
+}
+
+// With when_full serve, and without a reserve, rows wait in memory for room.
+func TestDiskFullServes(t *testing.T) {
+	dir := smallDisk(t, "1m")
+	db := openStore(t, t.TempDir())
+	r := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db, WhenFull: "serve"})
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o600); err == nil {
+		t.Fatal("the disk is too large")
+	}
+	for range 100 {
+		put(t, r, testCall(callID()))
+	}
+	if r.Stats().Held == 0 {
+		t.Errorf("stats %+v: nothing is held", r.Stats())
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was held is written", func() bool { return r.Stats().Held == 0 })
+	flush(t, r)
+	checkOutcomes(t, db, map[Outcome]int{OK: 100})
+	if n := r.Stats().Open; n != 0 {
+		t.Errorf("%d calls are open, want 0", n)
+	}
+}
+
+// smallDisk mounts a file system of that size.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("mount a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// What is written is found by a power cut within a second.
+func TestSyncWithinASecond(t *testing.T) {
+	dir := t.TempDir()
+	r := openRecorder(t, RecorderOptions{Dir: dir, DB: openStore(t, t.TempDir())})
+	put(t, r, testCall(callID()))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for r.dirty.Load() {
+		if ctx.Err() != nil {
+			t.Fatal("not synced after a second")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestSegmentsOfTwoSpools(t *testing.T) {
+	dir := t.TempDir()
+	for _, id := range []spoolID{{1}, {2}} {
+		if err := os.WriteFile(segmentPath(dir, id, 1), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := openSpool(dir, segmentSize); err == nil || !strings.Contains(err.Error(), "two spools") {
+		t.Errorf("open a mixed spool: %v", err)
+	}
+}
