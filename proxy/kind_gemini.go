@@ -25,7 +25,11 @@ var geminiKind = kind{
 }
 
 func geminiURL(p *Provider, e wire.Endpoint, path, model string) *url.URL {
-	return rootURL("/v1beta")(p, e, modelPath(e, path, model), model)
+	path = modelPath(e, path, model)
+	if rest, ok := strings.CutPrefix(path, "/v1/"); ok && strings.HasSuffix(p.base.Path, "/v1beta") {
+		path = "/v1beta/" + rest // a version in the base URL wins over the client's
+	}
+	return rootURL("/v1beta")(p, e, path, model)
 }
 
 // modelPath puts the target's model in the place of the asked one.

@@ -95,7 +95,7 @@ func (x *Exchange) address(r *http.Request) error {
 // isDataPath reports whether a path is one of the APIs'. Google's SDKs upload
 // files to a path of their own.
 func isDataPath(p string) bool {
-	return strings.HasPrefix(p, "/v1/") || strings.HasPrefix(p, "/v1beta/") || strings.HasPrefix(p, "/upload/v1beta/")
+	return strings.HasPrefix(p, "/v1/") || strings.HasPrefix(p, "/v1beta/") || strings.HasPrefix(p, "/upload/v1beta/") || strings.HasPrefix(p, "/upload/v1/")
 }
 
 // refuseAbsent names the contract's headers that this version does not act

@@ -85,12 +85,17 @@ func Match(method, path string, h http.Header) Endpoint {
 	if rest, ok := strings.CutPrefix(path, "/v1beta/"); ok {
 		return matchGemini(method, rest, len("/v1beta/"))
 	}
-	if rest, ok := strings.CutPrefix(path, "/upload/v1beta/"); ok { // media uploads of Google's SDKs
-		return matchGemini(method, rest, len("/upload/v1beta/"))
+	for _, upload := range [...]string{"/upload/v1beta/", "/upload/v1/"} { // media uploads of Google's SDKs
+		if rest, ok := strings.CutPrefix(path, upload); ok {
+			return matchGemini(method, rest, len(upload))
+		}
 	}
 	rest, ok := strings.CutPrefix(path, "/v1/")
 	if !ok {
 		return Endpoint{Dialect: guess(h)}
+	}
+	if isGoogle(rest, h) {
+		return matchGemini(method, rest, len("/v1/"))
 	}
 	rest = strings.TrimSuffix(rest, "/")
 	switch first, _, _ := strings.Cut(rest, "/"); first {
@@ -103,6 +108,19 @@ func Match(method, path string, h http.Header) Endpoint {
 		return matchAnthropic(method, rest)
 	}
 	return matchOpenAI(method, rest)
+}
+
+// isGoogle reports whether a path below /v1 is Gemini's: google-genai for
+// Python speaks v1, not v1beta, since its release 3. Its requests name the
+// client, and no other API has a verb behind a model's colon.
+func isGoogle(rest string, h http.Header) bool {
+	first, name, _ := strings.Cut(rest, "/")
+	return h.Get("X-Goog-Api-Client") != "" || (first == "models" || first == "tunedModels") && isVerb(name)
+}
+
+func isVerb(name string) bool {
+	_, known := geminiVerbs[name[strings.LastIndexByte(name, ':')+1:]]
+	return known
 }
 
 func guess(h http.Header) Dialect {
