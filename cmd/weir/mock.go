@@ -21,6 +21,7 @@ type mockFlags struct {
 	listen, rules string
 	keys, models  []string
 	lax, quiet    bool
+	fixed         bool
 }
 
 func newMockCommand() *cobra.Command {
@@ -37,6 +38,7 @@ func newMockCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&f.keys, "key", nil, "a `KEY` that is taken (default: any)")
 	cmd.Flags().StringSliceVar(&f.models, "model", nil, "a further `MODEL` for the lists of models")
 	cmd.Flags().BoolVar(&f.lax, "lax", false, "take members of a body that the vendors do not know")
+	cmd.Flags().BoolVar(&f.fixed, "fixed-time", false, "take times in replies from the request, so that equal requests get equal replies")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no log line per request")
 	return cmd
 }
@@ -46,7 +48,10 @@ func mock(cmd *cobra.Command, f mockFlags) error {
 	if err != nil {
 		return &failure{code: 2, err: err, hint: "docs/mock.md has every member with an example"}
 	}
-	o := mockllm.Options{Rules: rules, Keys: f.keys, Models: f.models, Lax: f.lax, Clock: time.Now}
+	o := mockllm.Options{Rules: rules, Keys: f.keys, Models: f.models, Lax: f.lax}
+	if !f.fixed {
+		o.Clock = time.Now
+	}
 	if !f.quiet {
 		o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	}
