@@ -5,6 +5,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +17,8 @@ import (
 
 // A Config is a valid configuration, its defaults filled in.
 type Config struct {
-	File string // where it was read from; "" = there is none
+	File string            // where it was read from; "" = there is none
+	Sum  [sha256.Size]byte // of the file's text
 
 	Listen      string   // of the data plane, host:port
 	Hosts       []string // further names that the data listener answers to
@@ -158,7 +160,7 @@ func Parse(name string, text []byte, env Env) (*Config, error) {
 	}
 	d := &decoder{file: name, env: env, lines: map[any]int{}}
 	c := &Config{
-		File: name, Listen: "127.0.0.1:8080", Admin: Admin{Listen: "127.0.0.1:8081"},
+		File: name, Sum: sha256.Sum256(text), Listen: "127.0.0.1:8080", Admin: Admin{Listen: "127.0.0.1:8081"},
 		Spool:     Spool{Max: 4 << 30, WhenFull: "refuse"},
 		Keepalive: 15 * time.Second, MaxBody: 256 << 20, BodyTimeout: 5 * time.Minute,
 		Shutdown:  30 * time.Second,

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -131,9 +130,8 @@ func (a *App) watch(file string) {
 
 func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
 	defer w.Close()
-	seen := digest(file)
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
+	seen := a.o.Config.Sum
+	timer := time.NewTimer(settleTime) // it may have changed since it was read
 	defer timer.Stop()
 	for {
 		select {
@@ -147,22 +145,13 @@ func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
 			a.log.Warn("watching the configuration", "err", err)
 			timer.Reset(settleTime) // events may be lost
 		case <-timer.C:
-			now := digest(file)
-			if now == nil || bytes.Equal(now, seen) {
+			text, err := os.ReadFile(file)
+			now := sha256.Sum256(text)
+			if err != nil || now == seen {
 				continue // gone for the moment, or touched without a change
 			}
 			seen = now
 			_ = a.Reload() // it has logged what is wrong
 		}
 	}
-}
-
-// digest is a hash of the file's content; nil where it cannot be read.
-func digest(file string) []byte {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil
-	}
-	sum := sha256.Sum256(b)
-	return sum[:]
 }
