@@ -35,8 +35,9 @@ const (
 // facts collects a Reading from JSON texts: whole replies, and the data of
 // stream events, whose members have the same names and places.
 type facts struct {
-	api  API
-	read *Reading
+	api    API
+	read   *Reading
+	counts *usageCounts // for reading usage; nil: none read yet
 
 	// Of the text being read:
 	base       int    // 1 where the root is an array of replies (Gemini)
@@ -63,7 +64,7 @@ type facts struct {
 }
 
 func (f *facts) reset(api API, r *Reading) {
-	*f = facts{api: api, read: r, kind: f.kind[:0], itemKind: f.itemKind[:0], textAt: len(r.Text)}
+	*f = facts{api: api, read: r, counts: f.counts, kind: f.kind[:0], itemKind: f.itemKind[:0], textAt: len(r.Text)}
 }
 
 // begin implements visitor.
@@ -363,11 +364,13 @@ func (f *facts) usage(raw []byte) {
 	}
 	f.hasUsage = true
 	r := f.read
-	u, tier := readUsage(f.api, raw, r.Usage)
-	r.Usage, r.HasUsage = u, true
+	if f.counts == nil {
+		f.counts = new(usageCounts)
+	}
+	r.Usage, r.HasUsage = f.counts.read(f.api, raw, r.Usage), true
 	r.RawUsage = append(r.RawUsage[:0], raw...)
-	if tier != "" {
-		r.ServiceTier = tier
+	if f.counts.tier != "" {
+		r.ServiceTier = f.counts.tier
 	}
 }
 

@@ -9,25 +9,24 @@ import (
 // ReadUsage turns a vendor's usage object into leaf meters. Members that are
 // absent stay unknown; a zero is a zero.
 func ReadUsage(api API, raw []byte) costs.Usage {
-	u, _ := readUsage(api, raw, costs.Usage{})
-	return u
+	return new(usageCounts).read(api, raw, costs.Usage{})
 }
 
-// readUsage reads a usage object over what earlier ones of the same reply
-// said, and the service tier where one is in it.
-func readUsage(api API, raw []byte, before costs.Usage) (costs.Usage, string) {
-	var c usageCounts
-	c.s.v = &c
+// read reads a usage object over what earlier ones of the same reply said.
+// The service tier, where one is in it, is then in tier.
+func (c *usageCounts) read(api API, raw []byte, before costs.Usage) costs.Usage {
+	c.n.len, c.tier, c.modal = 0, "", [3]modalities{}
+	c.s.reset(c)
 	if c.s.feed(raw) != nil || c.s.close() != nil {
-		return before, ""
+		return before
 	}
 	switch api {
 	case Messages:
-		return c.anthropic(before), c.tier
+		return c.anthropic(before)
 	case Generate, StreamGenerate, Embed, BatchEmbed:
-		return c.gemini(), c.tier
+		return c.gemini()
 	}
-	return c.openAI(api), c.tier
+	return c.openAI(api)
 }
 
 // usageCounts are the numbers of a usage object, by member, and by the object
@@ -36,7 +35,7 @@ type usageCounts struct {
 	s     scanner
 	n     countTable
 	tier  string
-	modal [4]modalities // of Gemini's details, by list
+	modal [3]modalities // of Gemini's details, by list
 	entry struct {      // of such a list, being read
 		modality modality
 		count    int64

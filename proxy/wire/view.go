@@ -347,8 +347,10 @@ func count(raw []byte) (int64, bool) {
 		return 0, false
 	}
 	if digits(raw) == len(raw) {
-		n, err := strconv.ParseInt(string(raw), 10, 64)
-		return n, err == nil
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			return n, true
+		}
+		return 0, false
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || f < 0 || f > 1<<53 || f != math.Trunc(f) {
