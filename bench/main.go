@@ -96,6 +96,9 @@ func bench(o options) (err error) {
 	if err := a.audit(w); err != nil {
 		return err
 	}
+	if err := a.starts(w, o); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "\n%s in all; load average at the end %s\n", time.Since(begun).Round(time.Second), loadAverage())
 	return save(o, m, out.String())
 }
