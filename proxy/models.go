@@ -67,7 +67,7 @@ func (p *Proxy) answerModels(r *http.Request, x *Exchange, body []byte) error {
 
 // models lists the names that a request of this caller and dialect could use:
 // routes by name, then what the providers are known to serve; a name that
-// several of them serve stands as provider/model.
+// alone would not lead to its provider stands as provider/model.
 func (st *State) models(ctx context.Context, x *Exchange) []string {
 	d := x.Endpoint.Dialect
 	var out []string
@@ -98,7 +98,7 @@ func (st *State) models(ctx context.Context, x *Exchange) []string {
 			continue
 		}
 		for _, m := range p.served() {
-			if served[m] > 1 {
+			if served[m] > 1 || !p.knows(m) {
 				m = p.Name + "/" + m
 			}
 			add(m)
