@@ -86,6 +86,8 @@ type Call struct {
 
 	Dropped  []string  `json:"dropped,omitzero"` // request members that were not carried upstream
 	Attempts []Attempt `json:"attempts,omitzero"`
+
+	AttemptCount int `json:"attempt_count,omitzero"` // set by queries, which may leave the attempts out
 }
 
 // An Attempt is one try at one upstream inside a call. Money is spent by attempts.

@@ -76,6 +76,17 @@ CREATE TABLE calls (
 	attempts     INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
+-- Lists by one of these read only what they show, the newest first. What is
+-- often empty takes no room where it is.
+CREATE INDEX calls_by_project  ON calls (project_id, id) WHERE project_id <> '';
+CREATE INDEX calls_by_key      ON calls (key_id, id) WHERE key_id <> '';
+CREATE INDEX calls_by_customer ON calls (customer, id) WHERE customer <> '';
+CREATE INDEX calls_by_feature  ON calls (feature, id) WHERE feature <> '';
+CREATE INDEX calls_by_session  ON calls (session, id) WHERE session <> '';
+CREATE INDEX calls_by_provider ON calls (provider, id) WHERE provider <> '';
+CREATE INDEX calls_by_model    ON calls (model, id) WHERE model <> '';
+CREATE INDEX calls_in_trouble  ON calls (id) WHERE outcome <> 'ok';
+
 CREATE TABLE attempts (
 	call_id      TEXT NOT NULL,
 	n            INTEGER NOT NULL,

@@ -1,0 +1,376 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"weir/internal/sqldb"
+)
+
+// Calls reads calls back: from the store and, newer than that, from the part
+// of the spool that is not shipped yet. It works beside a running server and
+// without one.
+type Calls struct {
+	db    *sqldb.DB
+	spool string
+}
+
+// NewCalls returns the calls of a store. spoolDir may be empty or missing:
+// then only the store is read.
+func NewCalls(db *sqldb.DB, spoolDir string) *Calls { return &Calls{db, spoolDir} }
+
+// A Filter says which calls are meant. Zero fields do not restrict.
+type Filter struct {
+	Since, Until time.Time // of a call's start, by the millisecond; Until is exclusive
+	Project      string    // id, or name (see Resolve)
+	Key          string    // id, or name (see Resolve)
+	Customer     string
+	Feature      string
+	Session      string
+	Provider     string
+	Model        string // as asked of the provider
+	Route        string
+	API          string
+	Outcome      Outcome
+	StatusMin    int               // HTTP status, inclusive
+	StatusMax    int               // HTTP status, inclusive; 0: none
+	Tags         map[string]string // an empty value: the tag is there, whatever it is
+}
+
+// A Query is a filter and how much of what it finds is wanted. Rows come the
+// newest first.
+type Query struct {
+	Filter
+	Before   string // only calls older than this id: the last one of the page before
+	Limit    int    // 0: all
+	Attempts bool   // fill in the attempts
+}
+
+// ErrNoSuchCall says that neither store nor spool has a call of that id.
+var ErrNoSuchCall = errors.New("no such call")
+
+// pageSize is how many rows one statement reads, so that none runs long.
+const pageSize = 1000
+
+// List returns the calls of a query. Give it a limit; Each is for all of them.
+func (q *Calls) List(ctx context.Context, query Query) ([]*Call, error) {
+	var out []*Call
+	err := q.Each(ctx, query, func(c *Call) error {
+		out = append(out, c)
+		return nil
+	})
+	return out, err
+}
+
+// Each hands the calls of a query to f, page by page. An error of f ends it.
+func (q *Calls) Each(ctx context.Context, query Query, f func(*Call) error) error {
+	// The spool first: what is shipped between the two readings is seen by both.
+	tail, err := q.unshipped(ctx, query)
+	if err != nil {
+		return err
+	}
+	left := query.Limit
+	send := func(c *Call) (done bool, err error) {
+		if err := f(c); err != nil {
+			return true, err
+		}
+		left--
+		return left == 0, nil // a limit of 0 has gone below
+	}
+	for cursor := query.Before; ; {
+		page, err := q.page(ctx, query, cursor, left)
+		if err != nil {
+			return err
+		}
+		for _, c := range page {
+			for len(tail) > 0 && tail[0].ID >= c.ID {
+				if tail[0].ID > c.ID {
+					if done, err := send(tail[0]); done || err != nil {
+						return err
+					}
+				}
+				tail = tail[1:]
+			}
+			if done, err := send(c); done || err != nil {
+				return err
+			}
+			cursor = c.ID
+		}
+		if len(page) > 0 {
+			continue
+		}
+		for _, c := range tail {
+			if done, err := send(c); done || err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// page reads the next rows of the store behind a cursor.
+func (q *Calls) page(ctx context.Context, query Query, cursor string, left int) ([]*Call, error) {
+	n := pageSize
+	if left > 0 {
+		n = min(n, left)
+	}
+	text, args := query.statement(cursor, n)
+	rows, err := q.db.Reader().QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list calls: %w", err)
+	}
+	page, err := scanCalls(rows)
+	if err != nil {
+		return nil, fmt.Errorf("list calls: %w", err)
+	}
+	if query.Attempts {
+		err = q.addAttempts(ctx, page)
+	}
+	return page, err
+}
+
+// Get returns a call with its attempts.
+func (q *Calls) Get(ctx context.Context, id string) (*Call, error) {
+	tail, err := q.unshipped(ctx, Query{Attempts: true}, id)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.db.Reader().QueryContext(ctx, `SELECT `+callColumns+` FROM calls WHERE id = ?`, id)
+	if err != nil {
+		return nil, fmt.Errorf("read call: %w", err)
+	}
+	found, err := scanCalls(rows)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read call: %w", err)
+	case len(found) == 1:
+		return found[0], q.addAttempts(ctx, found)
+	case len(tail) > 0:
+		return tail[0], nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrNoSuchCall, id)
+}
+
+// Bodies returns what a call carried, or nil where that was not kept.
+func (q *Calls) Bodies(ctx context.Context, id string) (*Bodies, error) {
+	b := &Bodies{CallID: id}
+	var at int64
+	err := q.db.Reader().QueryRowContext(ctx, `SELECT at, request, response, truncated FROM bodies WHERE call_id = ?`, id).
+		Scan(&at, &b.Request, &b.Response, &b.Truncated)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read bodies: %w", err)
+	}
+	b.At = fromMicros(at)
+	return b, nil
+}
+
+// Resolve replaces the names of a key and a project by their ids.
+func (q *Calls) Resolve(ctx context.Context, f Filter) (Filter, error) {
+	if f.Key != "" && !strings.HasPrefix(f.Key, "key_") {
+		ids, err := q.ids(ctx, `SELECT id FROM keys WHERE name = ?`, f.Key)
+		switch {
+		case err != nil:
+			return f, fmt.Errorf("find key: %w", err)
+		case len(ids) == 0:
+			return f, fmt.Errorf("%w: %s", ErrNoSuchKey, f.Key)
+		case len(ids) > 1:
+			return f, fmt.Errorf("%w: %s; their ids are %s", ErrKeyAmbiguous, f.Key, strings.Join(ids, ", "))
+		}
+		f.Key = ids[0]
+	}
+	if f.Project != "" && !strings.HasPrefix(f.Project, "proj_") {
+		ids, err := q.ids(ctx, `SELECT id FROM projects WHERE name = ?`, f.Project)
+		switch {
+		case err != nil:
+			return f, fmt.Errorf("find project: %w", err)
+		case len(ids) == 0:
+			return f, fmt.Errorf("no such project: %s", f.Project)
+		}
+		f.Project = ids[0]
+	}
+	return f, nil
+}
+
+func (q *Calls) ids(ctx context.Context, text, name string) (out []string, err error) {
+	rows, err := q.db.Reader().QueryContext(ctx, text, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
+
+const callColumns = `id, start, project_id, key_id, customer, feature, session, user, tags, metadata, user_agent, trace_id, dialect, api,
+	method, path, asked_model, route, stream, provider, model, served_model, status, outcome, error_class, stop_reason, usage,
+	usage_source, queue, ttft, total, bytes_in, bytes_out, dropped, attempts`
+
+// idAt is below the id of every call that began at that millisecond or later,
+// and above all earlier ones.
+func idAt(t time.Time) string { return fmt.Sprintf("call_%012x", max(t.UnixMilli(), 0)) }
+
+// statement is the SQL of a page. Conditions on partial indexes say that the
+// column is not empty, or SQLite could not use them.
+func (query *Query) statement(cursor string, n int) (string, []any) {
+	var where []string
+	var args []any
+	and := func(cond string, values ...any) {
+		where, args = append(where, cond), append(args, values...)
+	}
+	if cursor != "" {
+		and("id < ?", cursor)
+	}
+	if !query.Since.IsZero() {
+		and("id >= ?", idAt(query.Since))
+	}
+	if !query.Until.IsZero() {
+		and("id < ?", idAt(query.Until))
+	}
+	equal := func(column, value string) {
+		if value != "" {
+			and(column+" = ? AND "+column+" <> ''", value)
+		}
+	}
+	equal("project_id", query.Project)
+	equal("key_id", query.Key)
+	equal("customer", query.Customer)
+	equal("feature", query.Feature)
+	equal("session", query.Session)
+	equal("provider", query.Provider)
+	equal("model", query.Model)
+	equal("route", query.Route)
+	equal("api", query.API)
+	if query.Outcome != "" {
+		and("outcome = ?", string(query.Outcome))
+	}
+	if query.Outcome != "" && query.Outcome != OK || query.StatusMin >= 400 {
+		and("outcome <> 'ok'") // a reply below 400 that is whole is always ok
+	}
+	if query.StatusMin > 0 {
+		and("status >= ?", query.StatusMin)
+	}
+	if query.StatusMax > 0 {
+		and("status <= ?", query.StatusMax)
+	}
+	for name, value := range query.Tags {
+		and("tags <> '' AND EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND (? = '' OR value = ?))", name, value, value)
+	}
+	text := "SELECT " + callColumns + " FROM calls"
+	if len(where) > 0 {
+		text += " WHERE " + strings.Join(where, " AND ")
+	}
+	return text + " ORDER BY id DESC LIMIT ?", append(args, n)
+}
+
+// Match reports whether a call passes a filter whose names are resolved.
+func (f *Filter) Match(c *Call) bool {
+	is := func(want, got string) bool { return want == "" || want == got }
+	if !is(f.Project, c.ProjectID) || !is(f.Key, c.KeyID) || !is(f.Customer, c.Customer) || !is(f.Feature, c.Feature) ||
+		!is(f.Session, c.Session) || !is(f.Provider, c.Provider) || !is(f.Model, c.Model) || !is(f.Route, c.Route) ||
+		!is(f.API, c.API) || !is(string(f.Outcome), string(c.Outcome)) {
+		return false
+	}
+	if !f.Since.IsZero() && c.ID < idAt(f.Since) || !f.Until.IsZero() && c.ID >= idAt(f.Until) {
+		return false
+	}
+	if c.Status < f.StatusMin || f.StatusMax > 0 && c.Status > f.StatusMax || f.StatusMin >= 400 && c.Outcome == OK {
+		return false
+	}
+	for name, want := range f.Tags {
+		if got, there := c.Tags[name]; !there || !is(want, got) {
+			return false
+		}
+	}
+	return true
+}
+
+func scanCalls(rows *sql.Rows) (out []*Call, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		c := &Call{}
+		var start int64
+		var tags, metadata, usage, dropped string
+		err := rows.Scan(&c.ID, &start, &c.ProjectID, &c.KeyID, &c.Customer, &c.Feature, &c.Session, &c.User, &tags, &metadata,
+			&c.UserAgent, &c.TraceID, &c.Dialect, &c.API, &c.Method, &c.Path, &c.AskedModel, &c.Route, &c.Stream, &c.Provider, &c.Model,
+			&c.ServedModel, &c.Status, &c.Outcome, &c.ErrorClass, &c.StopReason, &usage, &c.UsageSource, &c.Queue, &c.TTFT, &c.Total,
+			&c.BytesIn, &c.BytesOut, &dropped, &c.AttemptCount)
+		if err != nil {
+			return nil, err
+		}
+		c.Start = time.UnixMicro(start).UTC()
+		if dropped != "" {
+			c.Dropped = strings.Split(dropped, ",")
+		}
+		if err := errors.Join(readJSON(tags, &c.Tags), readJSON(metadata, &c.Metadata), readJSON(usage, &c.Usage)); err != nil {
+			return nil, fmt.Errorf("call %s: %w", c.ID, err)
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// addAttempts fills in the attempts of calls that were read from the store.
+func (q *Calls) addAttempts(ctx context.Context, calls []*Call) (err error) {
+	byID := make(map[string]*Call, len(calls))
+	ids := make([]string, len(calls))
+	for i, c := range calls {
+		byID[c.ID], ids[i] = c, c.ID
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return fmt.Errorf("list attempts: %w", err)
+	}
+	rows, err := q.db.Reader().QueryContext(ctx, `SELECT call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
+		served_model, service_tier, request_id, usage, usage_source, raw_usage FROM attempts
+		WHERE call_id IN (SELECT value FROM json_each(?)) ORDER BY call_id, n`, string(list))
+	if err != nil {
+		return fmt.Errorf("list attempts: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var a Attempt
+		var id, usage, raw string
+		err := rows.Scan(&id, &a.N, &a.Provider, &a.Model, &a.Start, &a.TTFT, &a.Total, &a.Status, &a.ErrorClass, &a.StopReason,
+			&a.ServedModel, &a.ServiceTier, &a.RequestID, &usage, &a.UsageSource, &raw)
+		if err != nil {
+			return fmt.Errorf("read attempt: %w", err)
+		}
+		if err := readJSON(usage, &a.Usage); err != nil {
+			return fmt.Errorf("read attempt of call %s: %w", id, err)
+		}
+		if raw != "" {
+			a.RawUsage = RawJSON(raw)
+		}
+		c := byID[id]
+		c.Attempts = append(c.Attempts, a)
+	}
+	return rows.Err()
+}
+
+// newestFirst sorts calls and leaves out all but the first of an id, which is
+// the one that stands. limit 0 keeps all.
+func newestFirst(calls []*Call, limit int) []*Call {
+	slices.SortStableFunc(calls, func(a, b *Call) int { return cmp.Compare(b.ID, a.ID) })
+	calls = slices.CompactFunc(calls, func(a, b *Call) bool { return a.ID == b.ID })
+	if limit > 0 && len(calls) > limit {
+		clear(calls[limit:])
+		calls = calls[:limit]
+	}
+	return calls
+}

@@ -1,0 +1,224 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// unshipped returns the calls that are in the spool and perhaps not yet in the
+// store, the newest first. With ids, only those are read.
+//
+// The running server may ship and remove while this reads. Whatever is before
+// the position is in the store for every later look at it, and a segment that
+// is gone is, too.
+func (q *Calls) unshipped(ctx context.Context, query Query, ids ...string) ([]*Call, error) {
+	if q.spool == "" {
+		return nil, nil
+	}
+	id, there, err := listSegments(q.spool)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(there) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	pos, err := readPosition(ctx, q.db, id)
+	if err != nil {
+		return nil, err
+	}
+	var out []*Call
+	take := func(r record) error {
+		if c := query.pick(r, ids); c != nil {
+			out = append(out, c)
+			if query.Limit > 0 && len(out) >= 2*query.Limit+pageSize {
+				out = newestFirst(out, query.Limit)
+			}
+		}
+		return ctx.Err()
+	}
+	for _, n := range there {
+		if n < pos.segment {
+			continue
+		}
+		var from int64
+		if n == pos.segment {
+			from = pos.offset
+		}
+		_, err := eachRecord(id, segmentPath(q.spool, id, n), from, take)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return newestFirst(out, query.Limit), nil
+}
+
+// pick returns the call of a record that the query wants, or nil.
+func (query *Query) pick(r record, ids []string) *Call {
+	if r.kind != recClosed {
+		return nil
+	}
+	id, err := recordID(r.payload)
+	if err != nil || query.Before != "" && id >= query.Before || len(ids) > 0 && !slices.Contains(ids, id) {
+		return nil
+	}
+	c, err := decodeCall(r.payload)
+	if err != nil || !query.Match(c) {
+		return nil // the shipper says what cannot be read
+	}
+	c.AttemptCount = len(c.Attempts)
+	if !query.Attempts {
+		c.Attempts = nil
+	}
+	return c
+}
+
+// followEvery is how often Follow looks for new records.
+const followEvery = 100 * time.Millisecond
+
+// Follow hands the newest calls of the query to f, the oldest first, and then
+// every further one as the server records it, until ctx ends or f fails. A
+// Limit of 0 begins with the next call.
+func (q *Calls) Follow(ctx context.Context, query Query, f func(*Call) error) error {
+	t := &follower{dir: q.spool, query: query}
+	if err := t.begin(); err != nil {
+		return err
+	}
+	defer t.close()
+	seen := map[string]bool{}
+	if query.Limit > 0 {
+		past, err := q.List(ctx, query)
+		if err != nil {
+			return err
+		}
+		for _, c := range slices.Backward(past) {
+			seen[c.ID] = true
+			if err := f(c); err != nil {
+				return err
+			}
+		}
+	}
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		err := t.read(func(c *Call) error {
+			if seen[c.ID] {
+				delete(seen, c.ID) // it was recorded while the past was listed
+				return nil
+			}
+			return f(c)
+		})
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// A follower reads a spool as it grows, whoever ships it.
+type follower struct {
+	dir    string
+	query  Query
+	id     spoolID
+	number int64 // of the segment that is read; 0: none yet
+	file   *os.File
+	reader segmentReader
+}
+
+// begin goes to the spool's end.
+func (t *follower) begin() error {
+	id, there, err := listSegments(t.dir)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(there) == 0 {
+		return nil // the server will make it
+	}
+	if err != nil {
+		return err
+	}
+	n := there[len(there)-1]
+	info, err := os.Stat(segmentPath(t.dir, id, n))
+	if err != nil {
+		return fmt.Errorf("look at spool segment: %w", err)
+	}
+	return t.open(id, n, info.Size())
+}
+
+func (t *follower) open(id spoolID, n, offset int64) error {
+	f, err := os.Open(segmentPath(t.dir, id, n))
+	if err != nil {
+		return fmt.Errorf("open spool segment: %w", err)
+	}
+	t.close()
+	t.id, t.number, t.file = id, n, f
+	t.reader = segmentReader{id: id, file: f, offset: offset}
+	return nil
+}
+
+func (t *follower) close() {
+	if t.file != nil {
+		_ = t.file.Close() // it was only read
+	}
+}
+
+// read hands over what is new. A segment that has a successor grows no more
+// once it is read to its end after the successor was seen.
+func (t *follower) read(f func(*Call) error) error {
+	for {
+		id, next, err := t.successor()
+		if err != nil {
+			return err
+		}
+		if err := t.drain(f); err != nil {
+			return err
+		}
+		if next == 0 {
+			return nil
+		}
+		if err := t.open(id, next, 0); errors.Is(err, os.ErrNotExist) {
+			return nil // removed already: look again
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// successor finds the segment to read after this one; 0: there is none.
+func (t *follower) successor() (spoolID, int64, error) {
+	id, there, err := listSegments(t.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return id, 0, nil
+	}
+	if err != nil {
+		return id, 0, err
+	}
+	for _, n := range there {
+		if id != t.id || n > t.number {
+			return id, n, nil
+		}
+	}
+	return id, 0, nil
+}
+
+func (t *follower) drain(f func(*Call) error) error {
+	if t.file == nil {
+		return nil
+	}
+	for {
+		r, err := t.reader.next(1 << 62)
+		if err != nil || r.size == 0 {
+			return err
+		}
+		if c := t.query.pick(r, nil); c != nil {
+			if err := f(c); err != nil {
+				return err
+			}
+		}
+		t.reader.use(r.size)
+	}
+}
