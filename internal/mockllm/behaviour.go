@@ -184,7 +184,7 @@ var spells = map[string]spell{
 	"bom":      say(func(b *Behaviour) { b.BOM = true }),
 }
 
-// magic reads the words of a model's name that come after "mock". seen is how
+// magic reads the words of a model's name that come after the word mock. seen is how
 // many requests for that name have come, this one included. Words that it
 // does not know are parts of the name.
 func magic(model string, seen int) (b Behaviour) {
@@ -192,7 +192,11 @@ func magic(model string, seen int) (b Behaviour) {
 	if i < 0 || i > 0 && strings.IndexByte("-+/:._", model[i-1]) < 0 {
 		return b
 	}
-	words := strings.FieldsFunc(model[i+len("mock"):], func(r rune) bool { return r == '-' || r == '+' })
+	rest := model[i+len("mock"):]
+	if rest != "" && rest[0] != '-' && rest[0] != '+' {
+		return b
+	}
+	words := strings.FieldsFunc(rest, func(r rune) bool { return r == '-' || r == '+' })
 	for i := 0; i < len(words); i++ {
 		word, times := times(words[i])
 		s, ok := spells[word]

@@ -226,7 +226,7 @@ func (o *out) pace(tokens int) {
 // tokens is how many tokens of output it holds, for the pace.
 func (o *out) event(name string, data []byte, tokens int) {
 	if o.gone {
-		return
+		panic(errEnd)
 	}
 	o.stream = true
 	if cut := o.b.CutEvents; cut != nil && o.events >= *cut {

@@ -78,7 +78,8 @@ func (c *call) route() {
 		c.vendor = gemini
 		c.routeGemini()
 	case version != "v1":
-	case rest == "messages" || strings.HasPrefix(rest, "messages/") || c.r.Header.Get("Anthropic-Version") != "":
+	case rest == "messages" || strings.HasPrefix(rest, "messages/"),
+		c.r.Header.Get("Anthropic-Version") != "" && openAIPosts[c.rest] == nil:
 		c.vendor = anthropic
 		c.routeObjects(anthropicPosts)
 	default:
