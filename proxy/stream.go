@@ -133,7 +133,6 @@ func (e *eventRelay) begin() {
 	a.x.reply.begin(http.StatusOK, true, func(h http.Header) {
 		copyReplyHeader(h, a.resp.Header)
 		a.x.ourHeaders(h)
-		h["Content-Type"] = eventStream
 		h["Cache-Control"] = noCache
 		h["X-Accel-Buffering"] = noWord
 		delete(h, "Content-Encoding")
