@@ -107,9 +107,12 @@ func (s *official) stream(c *Case) (any, error) {
 
 // streamPlain does not ask for usage: the one that the proxy asks for must not show.
 func (s *official) streamPlain(c *Case) (any, error) {
-	_, raw, _, err := s.read(s.ask(models["chat"]), 0)
+	acc, raw, text, err := s.read(s.ask(models["chat"]), 0)
+	if err != nil {
+		return nil, err
+	}
 	c.usage = append(c.usage, usage{Model: models["chat"]})
-	return raw, err
+	return map[string]any{"text": text, "chunks": len(raw), "finish": acc.Choices[0].FinishReason, "usage": acc.JSON.Usage.Valid()}, nil
 }
 
 func (s *official) tools(c *Case) (any, error) {
@@ -200,7 +203,9 @@ func (s *official) refused(purpose string, opts ...option.RequestOption) func(*C
 }
 
 func (s *official) refusedStream(*Case) (any, error) {
-	_, _, _, err := s.read(s.ask(models["500"]), 0, option.WithMaxRetries(0))
+	req := s.ask(models["500"])
+	req.StreamOptions.IncludeUsage = openai.Bool(true)
+	_, _, _, err := s.read(req, 0, option.WithMaxRetries(0))
 	return s.wrong(err), nil
 }
 

@@ -117,6 +117,9 @@ func (s *sasha) stream(c *Case) (any, error) {
 func (s *sasha) streamPlain(c *Case) (any, error) {
 	chunks, _, err := s.read(s.ask(models["chat"]), 0)
 	c.usage = append(c.usage, usage{Model: models["chat"]})
+	for i := range chunks {
+		chunks[i].ID, chunks[i].Created = "", 0
+	}
 	return chunks, err
 }
 
@@ -183,7 +186,9 @@ func (s *sasha) refused(purpose string) func(*Case) (any, error) {
 }
 
 func (s *sasha) refusedStream(*Case) (any, error) {
-	_, _, err := s.read(s.ask(models["500"]), 0)
+	req := s.ask(models["500"])
+	req.StreamOptions = &oai.StreamOptions{IncludeUsage: true}
+	_, _, err := s.read(req, 0)
 	return s.wrong(err), nil
 }
 

@@ -25,7 +25,8 @@ async function collect(stream) {
 
 async function refused(model, options, stream = false) {
   try {
-    await client.chat.completions.create({ model, messages, stream }, options);
+    const more = stream ? { stream, stream_options: { include_usage: true } } : {};
+    await client.chat.completions.create({ model, messages, ...more }, options);
     return "no error";
   } catch (e) {
     return failure(e);
@@ -59,7 +60,8 @@ await run({
   // Without include_usage: the usage that the proxy asks for must not show.
   async stream_plain(c) {
     c.used(MODELS.chat, null, null);
-    return collect(await client.chat.completions.create({ model: MODELS.chat, messages, stream: true }));
+    const { chunks, text } = await collect(await client.chat.completions.create({ model: MODELS.chat, messages, stream: true }));
+    return { text, chunks: chunks.map((k) => ({ choices: k.choices, usage: k.usage ?? null })) };
   },
 
   async stream_helper(c) {

@@ -29,7 +29,7 @@ def ask(**kw):
 
 @case
 def chat(c):
-    r = client.messages.create(**ask(temperature=0.2))
+    r = client.messages.create(**ask())
     note(c, MODELS["chat"], r.usage)
     return {"reply": r.model_dump(), "request_id": r._request_id}
 

@@ -110,8 +110,9 @@ def count_tokens(c):
 
 
 def refused(model, **kw):
+    own = connect(**kw)
     try:
-        connect(**kw).models.generate_content(model=model, contents=PROMPT)
+        own.models.generate_content(model=model, contents=PROMPT)
     except errors.APIError as e:
         return failure(e)
     return "no error"
@@ -152,7 +153,8 @@ def error_stream(c):
 
 
 def retried(c, model):
-    r = connect(retry=RETRIES).models.generate_content(model=model, contents=PROMPT)
+    own = connect(retry=RETRIES)  # kept: a client that nobody holds closes its connections
+    r = own.models.generate_content(model=model, contents=PROMPT)
     note(c, model, r.usage_metadata)
     return {"text": r.text}
 

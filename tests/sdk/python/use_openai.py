@@ -56,7 +56,8 @@ def stream_plain(c):
     with client.chat.completions.create(model=MODELS["chat"], messages=MESSAGES, stream=True) as s:
         chunks, text = collect(s)
     c.used(MODELS["chat"], None, None)
-    return {"text": text, "chunks": chunks}
+    return {"text": text, "usage": [k["usage"] for k in chunks], "chunks": [
+        {n: v for n, v in k.items() if n not in ("id", "created")} for k in chunks]}
 
 
 @case
@@ -196,7 +197,8 @@ def error_500(c):
 def error_stream(c):
     """An error of the upstream on a streamed request is still an HTTP error."""
     try:
-        client.with_options(max_retries=0).chat.completions.create(model=MODELS["500"], messages=MESSAGES, stream=True)
+        client.with_options(max_retries=0).chat.completions.create(model=MODELS["500"], messages=MESSAGES, stream=True,
+                                                               stream_options={"include_usage": True})
     except openai.InternalServerError as e:
         return failure(e)
     return "no error"
