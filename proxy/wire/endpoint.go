@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -50,8 +51,8 @@ func (a API) String() string { return apiNames[a] }
 type Endpoint struct {
 	API       API
 	Dialect   Dialect
-	Model     string // from the path; "" where the body names it
-	ModelSpan Span   // of Model inside the path
+	Model     string // from the path, unescaped; "" where the body names it
+	ModelSpan Span   // of Model inside the path, as it is escaped there
 	ID        string // of the object that the path names: a file, batch or stored response
 	Stream    bool   // the reply is a stream
 	NeedsModel,
@@ -119,8 +120,9 @@ func isGoogle(rest string, h http.Header) bool {
 }
 
 func isVerb(name string) bool {
-	_, known := geminiVerbs[name[strings.LastIndexByte(name, ':')+1:]]
-	return known
+	_, verb, ok := cutVerb(strings.TrimSuffix(name, "/"))
+	_, known := geminiVerbs[verb]
+	return ok && known
 }
 
 func guess(h http.Header) Dialect {
@@ -159,7 +161,7 @@ func matchOpenAI(method, rest string) Endpoint {
 
 func matchModels(e Endpoint, method, id string, at int) Endpoint {
 	if method == http.MethodGet || method == http.MethodHead {
-		e.API, e.Model = Models, id
+		e.API, e.Model = Models, unescape(id)
 		if id != "" {
 			e.ModelSpan = Span{int64(at), int64(at + len(id))}
 		}
@@ -222,27 +224,46 @@ func matchGemini(method, rest string, at int) Endpoint {
 	default:
 		return e
 	}
-	colon := strings.LastIndexByte(name, ':')
-	if colon < 0 {
+	model, verb, ok := cutVerb(name)
+	if !ok {
 		if first != "models" {
 			return e
 		}
 		return matchModels(e, method, name, at)
 	}
-	model, verb := name[:colon], name[colon+1:]
 	if known, ok := geminiVerbs[verb]; ok && method == http.MethodPost {
 		e = known
 		e.Dialect, e.NeedsModel = Gemini, true
 	}
-	e.Model, e.ModelSpan = model, Span{int64(at), int64(at + len(model))}
+	e.Model, e.ModelSpan = unescape(model), Span{int64(at), int64(at + len(model))}
 	return e
+}
+
+// cutVerb cuts {model}:{verb} at its last colon, which may be escaped.
+func cutVerb(name string) (model, verb string, ok bool) {
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		return name[:i], name[i+1:], true
+	}
+	if i := max(strings.LastIndex(name, "%3A"), strings.LastIndex(name, "%3a")); i >= 0 {
+		return name[:i], name[i+3:], true
+	}
+	return name, "", false
+}
+
+// unescape is a part of a path as it is meant; one that is escaped badly is
+// taken as it stands.
+func unescape(part string) string {
+	if plain, err := url.PathUnescape(part); err == nil {
+		return plain
+	}
+	return part
 }
 
 // objectID is the id at the start of a path's rest: what follows it after a
 // slash or a colon is done to the object.
 func objectID(rest string) string {
 	if i := strings.IndexAny(rest, "/:"); i >= 0 {
-		return rest[:i]
+		rest = rest[:i]
 	}
-	return rest
+	return unescape(rest)
 }
