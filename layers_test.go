@@ -40,6 +40,7 @@ var rooms = map[string][]string{
 	"internal/app": faces,
 	"cmd/weir":     append([]string{"internal/app"}, faces...),
 	"bench":        append([]string{"internal/app"}, faces...),
+	"tests/sdk":    append([]string{"internal/app"}, faces...),
 }
 
 var (
