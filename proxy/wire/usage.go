@@ -123,8 +123,8 @@ func (c *usageCounts) end(s *scanner, kind valueKind, _ Span, raw []byte) error 
 			c.n.put(keyNone, s.key(), n)
 		case d == 3 && s.key() == keyTokenCount:
 			c.entry.count = n
-		default:
-			c.n.put(s.stack[d-2].key, s.key(), n)
+		case d == 2, d == 3 && parentKey(s) == keyCachedTokensDetails:
+			c.n.put(parentKey(s), s.key(), n)
 		}
 	case kindObject:
 		if d == 2 && s.stack[1].kind == kindArray {
