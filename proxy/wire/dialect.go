@@ -126,7 +126,7 @@ func (f Failure) anthropicType() string {
 		return "request_too_large"
 	case 429:
 		return "rate_limit_error"
-	case 504:
+	case 408, 504:
 		return "timeout_error"
 	case 503, 529:
 		return "overloaded_error"
@@ -184,9 +184,9 @@ func (f Failure) geminiStatus() string {
 		return "CANCELLED"
 	case 501:
 		return "UNIMPLEMENTED"
-	case 502, 503:
+	case 502, 503, 529:
 		return "UNAVAILABLE"
-	case 504:
+	case 408, 504:
 		return "DEADLINE_EXCEEDED"
 	}
 	if f.Status >= 500 {
