@@ -201,7 +201,7 @@ func (u Usage) AppendJSON(dst []byte) []byte {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. A meter that this version does
-// not know is an error: dropping it would lose tokens.
+// not know is an error, and so is a negative count: dropping it would lose tokens.
 func (u *Usage) UnmarshalJSON(data []byte) error {
 	var counts map[string]int64
 	if err := json.Unmarshal(data, &counts); err != nil {
@@ -212,6 +212,9 @@ func (u *Usage) UnmarshalJSON(data []byte) error {
 		m, err := ParseMeter(name)
 		if err != nil {
 			return fmt.Errorf("read usage: %w", err)
+		}
+		if n < 0 {
+			return fmt.Errorf("read usage: %s is %d", name, n)
 		}
 		u.Set(m, n)
 	}
