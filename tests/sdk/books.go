@@ -85,7 +85,7 @@ func (b ledger) audit(program string, l line) (wrong []string) {
 		r := rows[0]
 		want := "ok"
 		switch {
-		case h.Status >= 400:
+		case h.Status >= 400, strings.HasSuffix(l.Case, "truncated"):
 			want = "error"
 		case l.aborts() && i == len(l.HTTP)-1:
 			want = "aborted"

@@ -19,7 +19,7 @@ var (
 	// asksUsage are the cases whose streams do not ask for usage: Weir asks
 	// upstream in their place, so the mock sees another body, and its ids,
 	// which follow from the body, are others.
-	asksUsage = []string{"stream_plain", "abort"}
+	asksUsage = []string{"stream_plain", "abort", "truncated"}
 )
 
 // sound checks the direct run's result by itself, so that a comparison with
@@ -71,6 +71,9 @@ func texts(seen any) []any {
 
 // compare returns how a result through Weir differs from the direct one.
 func compare(direct, through line) (diffs []string) {
+	if strings.HasSuffix(direct.Case, "truncated") {
+		return truncated(direct, through)
+	}
 	diff(&diffs, "seen", direct.Seen, through.Seen)
 	diff(&diffs, "usage", plain(direct.Usage), plain(through.Usage))
 	if len(direct.HTTP) != len(through.HTTP) {
@@ -88,6 +91,18 @@ func compare(direct, through line) (diffs []string) {
 		if direct.Case == "retry_429" && gap > 0 && through.Gaps[i] == 0 {
 			diffs = append(diffs, "did not wait for retry-after")
 		}
+	}
+	return diffs
+}
+
+// truncated compares streams that the upstream ended early: the same text, but
+// through Weir never without an error.
+func truncated(direct, through line) (diffs []string) {
+	d, _ := direct.Seen.(map[string]any)
+	t, _ := through.Seen.(map[string]any)
+	diff(&diffs, "seen.text", d["text"], t["text"])
+	if t["failed"] == nil {
+		diffs = append(diffs, fmt.Sprintf("a truncated stream looks whole: %s", short(through.Seen)))
 	}
 	return diffs
 }

@@ -60,11 +60,11 @@ func claudeHeader(sh shape) http.Header {
 
 // The text has what a careless re-encoder would change: escapes that are not
 // needed, a slash escaped and not, < and &, a lone surrogate's escape, numbers
-// with zeros and exponents, an empty object, a member twice in a schema.
+// with zeros and exponents, an empty object. The signature is one of the mock's.
 const (
 	claudeQuestion = `[{"role":"user","content":[{"type":"text","text":"<system-reminder>\nAs you answer, use \u003ccontext\u003e & rules of CLAUDE.md: a\/b, c/d, \u00e9t\u00e9, \ud83d\ude00.\n</system-reminder>"},{"type":"text","text":"Where is the door?","cache_control":{"type":"ephemeral"}}]}]`
 	claudeTurns    = `[{"role":"user","content":[{"type":"text","text":"<system-reminder>\n\u003cenv\u003e a\/b & \"quotes\" \u2028 \ud83d\ude00 été \t</system-reminder>"},{"type":"text","text":"Read the file."}]},` +
-		`{"role":"assistant","content":[{"type":"thinking","thinking":"The user wants it read.","signature":"EqQBCkYIBxgCKkBz+/a1==\/x"},{"type":"text","text":"I will."},{"type":"tool_use","id":"toolu_01AbC","name":"Tool7","input":{"path":"/tmp/x","limit":1e2,"ratio":1.0,"big":12345678901234567890,"empty":{},"none":null}}]},` +
+		`{"role":"assistant","content":[{"type":"thinking","thinking":"The user says: Read the file.. An echo will do.","signature":"bW9jay1zaWduYXR1cmUtQ0pHREN4WWlOYzdTd1E3RldhTVVMS2Ewd3RDNWFzNUFaRU5IZVV0ZjRBaGUxN0NG"},{"type":"text","text":"I will."},{"type":"tool_use","id":"toolu_01AbC","name":"Tool7","input":{"path":"/tmp/x","limit":1e2,"ratio":1.0,"big":12345678901234567890,"empty":{},"none":null}}]},` +
 		`{"role":"user","content":[{"tool_use_id":"toolu_01AbC","type":"tool_result","content":[{"type":"text","text":"1\tpackage main\n2\t// \u003c&\u003e"}],"is_error":false,"cache_control":{"type":"ephemeral","ttl":"1h"}}]}]`
 	claudeSystem = `[{"type":"text","text":"x-anthropic-billing-header: cc_version=2.4.1.a1b; cc_entrypoint=cli; cch=5f3e1;"},{"type":"text","text":"You are a command line tool.","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"text","text":"\nYou help with software.\n","cache_control":{"type":"ephemeral"}}]`
 )

@@ -28,6 +28,7 @@ func anthropicGo() []*Case {
 		{name: "retry_429", run: s.retried("retry_429")},
 		{name: "retry_500", run: s.retried("retry_500")},
 		{name: "abort", run: s.abort},
+		{name: "truncated", run: s.truncated},
 		{name: "bad_key", run: s.refused("chat", option.WithAPIKey(badKey))},
 	}
 }
@@ -168,6 +169,12 @@ func (s *claude) retried(purpose string) func(*Case) (any, error) {
 		s.used(c, models[purpose], r.Usage)
 		return r.Content[0].Text, nil
 	}
+}
+
+// truncated is a stream that the upstream ends early and cleanly: through Weir that is told.
+func (s *claude) truncated(*Case) (any, error) {
+	_, _, text, err := s.read(s.ask(models["truncated"]), 0)
+	return broken(text, err), nil
 }
 
 func (s *claude) abort(*Case) (any, error) {

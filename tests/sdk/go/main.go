@@ -94,8 +94,17 @@ func wrong(err error, fields map[string]any) map[string]any {
 	if err == nil {
 		return map[string]any{"error": nil}
 	}
-	fields["message"] = strings.ReplaceAll(err.Error(), base, "BASE")
+	fields["message"] = err.Error()
 	return map[string]any{"error": fields}
+}
+
+// broken is a stream's text and the error that it ended with, if it did.
+func broken(text []string, err error) map[string]any {
+	seen := map[string]any{"text": strings.Join(text, ""), "failed": nil}
+	if err != nil {
+		seen["failed"] = fmt.Sprintf("%T", err)
+	}
+	return seen
 }
 
 // decoded is JSON as any reader sees it, for arguments that a model wrote.
@@ -111,7 +120,7 @@ func runCase(c *Case) {
 	watch.now = c
 	seen, err := c.run(c)
 	if err != nil {
-		seen = map[string]any{"raised": strings.ReplaceAll(fmt.Sprintf("%T: %v", err, err), base, "BASE")}
+		seen = map[string]any{"raised": fmt.Sprintf("%T: %v", err, err)}
 	}
 	gaps := []int{} // whole seconds waited before each retry are the SDK's answer to retry-after
 	for i := 1; i < len(c.began); i++ {

@@ -33,6 +33,7 @@ func openaiGo() []*Case {
 		{name: "retry_429", run: s.retried("retry_429")},
 		{name: "retry_500", run: s.retried("retry_500")},
 		{name: "abort", run: s.abort},
+		{name: "truncated", run: s.truncated},
 		{name: "bad_key", run: s.refused("chat", option.WithAPIKey(badKey))},
 	}
 }
@@ -218,6 +219,12 @@ func (s *official) retried(purpose string) func(*Case) (any, error) {
 		s.used(c, models[purpose], r.Usage)
 		return r.Choices[0].Message.Content, nil
 	}
+}
+
+// truncated is a stream that the upstream ends early and cleanly: through Weir that is told.
+func (s *official) truncated(*Case) (any, error) {
+	_, _, text, err := s.read(s.ask(models["truncated"]), 0)
+	return broken(text, err), nil
 }
 
 func (s *official) abort(*Case) (any, error) {

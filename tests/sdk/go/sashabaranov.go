@@ -28,6 +28,7 @@ func sashabaranov() []*Case {
 		{name: "error_500", run: s.refused("500")},
 		{name: "error_stream", run: s.refusedStream},
 		{name: "abort", run: s.abort},
+		{name: "truncated", run: s.truncated},
 		{name: "bad_key", run: s.badKey},
 	}
 }
@@ -195,6 +196,12 @@ func (s *sasha) refusedStream(*Case) (any, error) {
 func (s *sasha) abort(*Case) (any, error) {
 	_, text, err := s.read(s.ask(models["slow"]), 3)
 	return text, err
+}
+
+// truncated is a stream that the upstream ends early and cleanly: through Weir that is told.
+func (s *sasha) truncated(*Case) (any, error) {
+	_, text, err := s.read(s.ask(models["truncated"]), 0)
+	return broken(text, err), nil
 }
 
 func (s *sasha) badKey(*Case) (any, error) {

@@ -56,6 +56,19 @@ async function aborted(model) {
   return { text: text.slice(0, 3) };
 }
 
+// The upstream ends the stream early and cleanly: through Weir that is told.
+async function truncated(model) {
+  let failed = null;
+  let text = "";
+  const r = streamText({ ...base, model, onError: ({ error: e }) => { failed = e?.constructor?.name ?? typeof e; } });
+  try {
+    for await (const piece of r.textStream) text += piece;
+  } catch (e) {
+    failed = e.constructor.name;
+  }
+  return { text, failed };
+}
+
 async function told(c, name, model) {
   const r = await generateText({ ...base, model });
   note(c, name, r.usage);
@@ -90,6 +103,8 @@ await run({
   retry_429: (c) => told(c, MODELS.retry_429, openai.chat(MODELS.retry_429)),
   retry_500: (c) => told(c, MODELS.retry_500, openai.chat(MODELS.retry_500)),
   abort: () => aborted(openai.chat(MODELS.slow)),
+  truncated: () => truncated(openai.chat(MODELS.truncated)),
+  claude_truncated: () => truncated(anthropic(A.truncated)),
   bad_key: () => refused(createOpenAI({ baseURL: BASE + "/v1", apiKey: BAD_KEY }).chat(MODELS.chat)),
 
   claude_chat: (c) => told(c, A.chat, anthropic(A.chat)),

@@ -101,6 +101,18 @@ await run({
     return { text, aborted: s.controller.signal.aborted };
   },
 
+  // The upstream ends the stream early and cleanly: through Weir that is told.
+  async truncated() {
+    let text = "";
+    try {
+      const s = await client.messages.create(ask({ model: MODELS.truncated, stream: true }));
+      for await (const e of s) if (e.type === "content_block_delta") text += e.delta.text;
+      return { text, failed: null };
+    } catch (e) {
+      return { text, failed: e.constructor.name };
+    }
+  },
+
   async bad_key() {
     try {
       await new Anthropic({ baseURL: BASE, apiKey: BAD_KEY }).messages.create(ask());

@@ -112,5 +112,17 @@ await run({
     return { text: text.slice(0, 3), ended };
   },
 
+  // The upstream ends the stream early and cleanly: through Weir that is told.
+  async truncated() {
+    let text = "";
+    try {
+      const s = await client.models.generateContentStream({ model: MODELS.truncated, contents: PROMPT });
+      for await (const k of s) text += k.text ?? "";
+      return { text, failed: null };
+    } catch (e) {
+      return { text, failed: e.constructor.name };
+    }
+  },
+
   bad_key: () => refused(MODELS.chat, { key: BAD_KEY }),
 });

@@ -157,6 +157,18 @@ await run({
     return { text, aborted: s.controller.signal.aborted };
   },
 
+  // The upstream ends the stream early and cleanly: through Weir that is told.
+  async truncated() {
+    let text = "";
+    try {
+      const s = await client.chat.completions.create({ model: MODELS.truncated, messages, stream: true });
+      for await (const k of s) text += k.choices[0]?.delta?.content ?? "";
+      return { text, failed: null };
+    } catch (e) {
+      return { text, failed: e.constructor.name };
+    }
+  },
+
   async bad_key() {
     try {
       await new OpenAI({ baseURL: BASE + "/v1", apiKey: BAD_KEY }).chat.completions.create({ model: MODELS.chat, messages });

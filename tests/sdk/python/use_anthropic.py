@@ -173,6 +173,20 @@ def abort(c):
 
 
 @case
+def truncated(c):
+    """The upstream ends the stream early and cleanly: through Weir that is told."""
+    text, failed = "", None
+    try:
+        with client.messages.create(**ask(model=MODELS["truncated"], stream=True)) as s:
+            for e in s:
+                if e.type == "content_block_delta":
+                    text += e.delta.text
+    except anthropic.APIError as e:
+        failed = type(e).__name__
+    return {"text": text, "failed": failed}
+
+
+@case
 def bad_key(c):
     try:
         client.with_options(api_key=BAD_KEY).messages.create(**ask())

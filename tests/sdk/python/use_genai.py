@@ -183,6 +183,18 @@ def abort(c):
 
 
 @case
+def truncated(c):
+    """The upstream ends the stream early and cleanly: through Weir that is told."""
+    text, failed = "", None
+    try:
+        for k in client.models.generate_content_stream(model=MODELS["truncated"], contents=PROMPT):
+            text += k.text or ""
+    except Exception as e:  # an error of the API or of the connection
+        failed = type(e).__name__
+    return {"text": text, "failed": failed}
+
+
+@case
 def bad_key(c):
     return refused(MODELS["chat"], key=BAD_KEY)
 

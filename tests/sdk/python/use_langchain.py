@@ -158,6 +158,18 @@ def abort(c):
 
 
 @case
+def truncated(c):
+    """The upstream ends the stream early and cleanly: through Weir that is told."""
+    text, failed = "", None
+    try:
+        for k in llm(MODELS["truncated"]).stream(MESSAGES):
+            text += k.content
+    except openai.APIError as e:
+        failed = type(e).__name__
+    return {"text": text, "failed": failed}
+
+
+@case
 def bad_key(c):
     return refused(MODELS["chat"], api_key=BAD_KEY)
 

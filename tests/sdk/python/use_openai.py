@@ -235,6 +235,19 @@ def abort(c):
 
 
 @case
+def truncated(c):
+    """The upstream ends the stream early and cleanly: through Weir that is told."""
+    text, failed = "", None
+    try:
+        with client.chat.completions.create(model=MODELS["truncated"], messages=MESSAGES, stream=True) as s:
+            for k in s:
+                text += k.choices[0].delta.content or ""
+    except openai.APIError as e:
+        failed = type(e).__name__
+    return {"text": text, "failed": failed}
+
+
+@case
 def bad_key(c):
     try:
         client.with_options(api_key=BAD_KEY).chat.completions.create(model=MODELS["chat"], messages=MESSAGES)
