@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -33,7 +35,6 @@ const maxLimit = 10_000_000
 func (f *rowFlags) add(cmd *cobra.Command, rows int) {
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON array")
 	cmd.Flags().BoolVar(&f.csv, "csv", false, "print CSV with a header line")
-	cmd.MarkFlagsMutuallyExclusive("json", "csv")
 	if rows > 0 {
 		cmd.Flags().IntVar(&f.limit, "limit", rows, "print at most `N` rows")
 		cmd.Flags().StringVar(&f.since, "since", "", "only rows since `WHEN`: 24h, 7d, 2026-11-25, 2026-11-25T10:00:00Z")
@@ -57,8 +58,11 @@ func (f *rowFlags) from(now time.Time) (time.Time, error) {
 	return now.Add(-d), nil
 }
 
-// check refuses a --limit that means nothing.
+// check refuses flags that mean nothing.
 func (f *rowFlags) check() error {
+	if f.json && f.csv {
+		return &failure{code: 2, err: errors.New("want --json or --csv, not both")}
+	}
 	if f.limit < 0 || f.limit > maxLimit {
 		return &failure{code: 2, err: fmt.Errorf("read --limit: want 0 to %d, got %d", maxLimit, f.limit)}
 	}
@@ -74,12 +78,15 @@ type column[T any] struct {
 // printRows prints rows as they come: JSON (the row's own), CSV, a table on a
 // terminal, TSV in a pipe.
 func printRows[T any](w io.Writer, f rowFlags, columns []column[T], rows iter.Seq2[T, error]) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	switch {
 	case f.json:
 		return printJSONRows(w, rows)
 	case f.csv:
 		out := csv.NewWriter(w)
-		err := eachRow(columns, rows, out.Write)
+		err := eachRow(columns, rows, func(cells []string) error { return out.Write(noFormulas(cells)) })
 		out.Flush()
 		return firstError(err, out.Error())
 	case isTerminal(w):
@@ -111,6 +118,20 @@ func eachRow[T any](columns []column[T], rows iter.Seq2[T, error], write func([]
 		}
 	}
 	return nil
+}
+
+// noFormulas puts a quote before what a spreadsheet would run: customers and
+// tags are what clients have sent. Numbers stay numbers.
+func noFormulas(cells []string) []string {
+	for i, cell := range cells {
+		if cell == "" || !strings.ContainsRune("=+-@", rune(cell[0])) {
+			continue
+		}
+		if _, err := strconv.ParseFloat(cell, 64); err != nil {
+			cells[i] = "'" + cell
+		}
+	}
+	return cells
 }
 
 func writeTabbed(w io.Writer, cells []string) error {

@@ -1,0 +1,169 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"weir/config"
+	"weir/internal/mockllm"
+)
+
+// A Demo is Weir with fake upstreams behind it and synthetic traffic in front
+// of it, all on the loopback interface, in a directory that Stop removes.
+type Demo struct {
+	*App
+	File    string // its configuration, for the other verbs
+	dir     string
+	mock    *mockllm.Server
+	server  *http.Server
+	traffic *traffic
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
+}
+
+// demoConfig has DIR and MOCK for what is known at the start.
+const demoConfig = `# What weir demo runs with. It is removed when the demo ends.
+listen: 127.0.0.1:0
+admin: {listen: 127.0.0.1:0}
+auth: off
+data: DIR
+shutdown: 2s
+capture: {bodies: on}
+log: {level: warn}
+providers:
+  openai: {kind: openai, base_url: "MOCK/v1", api_key: demo}
+  backup: {kind: openai, base_url: "MOCK/v1", api_key: demo}
+  claude: {kind: anthropic, base_url: "MOCK", api_key: demo}
+  gemini: {kind: gemini, base_url: "MOCK", api_key: demo}
+routes:
+  - model: assistant
+    targets: [{provider: openai, model: gpt-4o-mini, weight: 80}, {provider: openai, model: gpt-4o, weight: 20}]
+    fallbacks: [{provider: backup, model: gpt-4o-mini}]
+    retries: 1
+  - model: text-embedding-*
+    targets: {provider: openai}
+  - model: claude-*
+    targets: {provider: claude}
+  - model: gemini-*
+    targets: {provider: gemini}
+`
+
+// demoRules make the upstreams as slow and as faulty as those of the vendors;
+// the faults are asked for by a header of the traffic, which passes through.
+const demoRules = `rules:
+  - match: {header: {x-demo: limited}}
+    status: 429
+    headers: {retry-after: "1"}
+  - match: {header: {x-demo: broken}, model: gpt-*}
+    status: 500
+    times: 20
+  - match: {header: {x-demo: refused}}
+    status: 400
+  - match: {header: {x-demo: cut}, stream: true}
+    ttft: 120ms
+    tokens_per_second: 60
+    words: 40
+    cut_events: 9
+  - match: {path: /v1/embeddings}
+    latency: 30ms
+  - match: {model: claude-opus-*}
+    ttft: 600ms
+    tokens_per_second: 35
+    words: 120
+  - match: {model: claude-*}
+    ttft: 250ms
+    tokens_per_second: 70
+    words: 60
+    cached_tokens: 20
+  - match: {model: gemini-*}
+    ttft: 180ms
+    tokens_per_second: 150
+    words: 80
+    reasoning_tokens: 40
+  - match: {}
+    ttft: 150ms
+    tokens_per_second: 90
+    words: 50
+`
+
+// StartDemo starts a demo.
+func StartDemo(version string, log *slog.Logger) (_ *Demo, err error) {
+	d := &Demo{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Stop())
+		}
+	}()
+	if d.dir, err = os.MkdirTemp("", "weir-demo-"); err != nil {
+		return nil, fmt.Errorf("make a directory: %w", err)
+	}
+	upstream, err := d.startUpstreams()
+	if err != nil {
+		return nil, err
+	}
+	text := strings.NewReplacer("DIR", d.dir, "MOCK", upstream).Replace(demoConfig)
+	d.File = filepath.Join(d.dir, "weir.yaml")
+	if err := os.WriteFile(d.File, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("write its configuration: %w", err)
+	}
+	c, err := config.Load(d.File, nil)
+	if err != nil {
+		return nil, err
+	}
+	if d.App, err = Start(Options{Config: c, Version: version, Log: log}); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.cancel, d.traffic = cancel, newTraffic(d.URL())
+	for range demoUsers {
+		d.workers.Go(func() { d.traffic.user(ctx) })
+	}
+	return d, nil
+}
+
+func (d *Demo) startUpstreams() (string, error) {
+	rules, err := mockllm.ParseRules([]byte(demoRules))
+	if err != nil {
+		return "", err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("start the upstreams: %w", err)
+	}
+	d.mock = mockllm.New(mockllm.Options{Rules: rules, Clock: time.Now})
+	d.server = &http.Server{Handler: d.mock, ReadHeaderTimeout: headerTime}
+	d.workers.Go(func() { _ = d.server.Serve(ln) }) // it ends at Close
+	return "http://" + ln.Addr().String(), nil
+}
+
+// Counts are the traffic's own figures.
+func (d *Demo) Counts() Counts { return d.traffic.counts() }
+
+// Stop ends the traffic, then Weir, then the upstreams, and removes what they left.
+func (d *Demo) Stop() error {
+	var errs []error
+	if d.cancel != nil {
+		d.cancel()
+	}
+	if d.App != nil {
+		errs = append(errs, d.App.Stop())
+	}
+	if d.server != nil {
+		d.mock.Close()
+		errs = append(errs, d.server.Close())
+	}
+	d.workers.Wait()
+	if d.traffic != nil {
+		d.traffic.client.CloseIdleConnections()
+	}
+	return errors.Join(append(errs, os.RemoveAll(d.dir))...)
+}
