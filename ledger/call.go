@@ -6,6 +6,7 @@ package ledger
 import (
 	"encoding/json"
 	"time"
+	"unicode/utf8"
 
 	"weir/costs"
 )
@@ -133,9 +134,34 @@ func (r *RawJSON) UnmarshalJSON(text []byte) error {
 
 // Bodies are what a call carried, kept only where capture is on.
 type Bodies struct {
-	CallID    string    `json:"call_id"`
-	At        time.Time `json:"at"`
-	Request   []byte    `json:"request,omitzero"`
-	Response  []byte    `json:"response,omitzero"`
-	Truncated bool      `json:"truncated,omitzero"` // cut at the capture limit
+	CallID    string
+	At        time.Time
+	Request   []byte
+	Response  []byte
+	Truncated bool // cut at the capture limit
+}
+
+// MarshalJSON shows bodies as text, and in base64 where they are none.
+func (b Bodies) MarshalJSON() ([]byte, error) {
+	var out struct {
+		CallID    string    `json:"call_id"`
+		At        time.Time `json:"at"`
+		Request   string    `json:"request,omitzero"`
+		Response  string    `json:"response,omitzero"`
+		Request64 []byte    `json:"request_base64,omitzero"`
+		Reply64   []byte    `json:"response_base64,omitzero"`
+		Truncated bool      `json:"truncated,omitzero"`
+	}
+	out.CallID, out.At, out.Truncated = b.CallID, b.At, b.Truncated
+	if utf8.Valid(b.Request) {
+		out.Request = string(b.Request)
+	} else {
+		out.Request64 = b.Request
+	}
+	if utf8.Valid(b.Response) {
+		out.Response = string(b.Response)
+	} else {
+		out.Reply64 = b.Response
+	}
+	return json.Marshal(out)
 }

@@ -26,7 +26,8 @@ func newRootCommand() *cobra.Command {
 	})
 	root.PersistentFlags().StringP("config", "c", "", "the configuration `FILE` (default ./weir.yaml, else none)")
 	root.AddCommand(
-		newServeCommand(), newMockCommand(),
+		newServeCommand(), newDemoCommand(), newMockCommand(),
+		newCallsCommand(), newKeysCommand(),
 		newCheckCommand(), newRoutesCommand(), newProvidersCommand(), newConfigCommand(),
 		newVersionCommand(),
 	)

@@ -53,6 +53,17 @@ func Open(dsn string) (*DB, error) {
 	return &DB{write: write, read: read, path: path}, nil
 }
 
+// OpenExisting is Open for who only reads what another process keeps: a
+// missing store is an error that is fs.ErrNotExist.
+func OpenExisting(dsn string) (*DB, error) {
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok && path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
+	}
+	return Open(dsn)
+}
+
 // scheme is what may be shown of a DSN: the rest can hold a password.
 func scheme(dsn string) string {
 	s, _, _ := strings.Cut(dsn, ":")

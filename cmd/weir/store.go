@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/user"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir/config"
+	"weir/internal/sqldb"
+	"weir/ledger"
+	"weir/migrations"
+)
+
+// openCalls opens the ledger of the configured server, which may be running
+// or not.
+func openCalls(cmd *cobra.Command) (*ledger.Calls, *sqldb.DB, error) {
+	c, err := loadConfig(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := sqldb.OpenExisting(c.Store)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, withHint(err, "nothing has been recorded there: start weir serve, or name its configuration with --config")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return ledger.NewCalls(db, c.Spool.Dir), db, nil
+}
+
+// openKeys opens the keys of the configured server, which need not have been
+// started yet.
+func openKeys(ctx context.Context, c *config.Config) (*ledger.Keys, *sqldb.DB, error) {
+	secret, err := ledger.LoadSecret(string(c.Secret), c.DataDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := sqldb.Open(c.Store)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := migrations.Up(ctx, db); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("bring the store up to date: %w", err), db.Close())
+	}
+	return ledger.NewKeys(db, secret), db, nil
+}
+
+// actor names who uses the command line, for the audit.
+func actor() string {
+	if u, err := user.Current(); err == nil {
+		return "cli:" + u.Username
+	}
+	return fmt.Sprintf("cli:uid %d", os.Getuid())
+}
+
+// A progress tells on stderr how far a long command is, from its second
+// second on.
+type progress struct {
+	rows atomic.Int64
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+func startProgress(w io.Writer, what string) *progress {
+	p := &progress{stop: make(chan struct{})}
+	begin, end := "", "\n"
+	every := 5 * time.Second
+	if isTerminal(w) {
+		begin, end, every = "\r", "", time.Second // one line that is written over
+	}
+	p.done.Go(func() {
+		timer := time.NewTimer(time.Second)
+		defer timer.Stop()
+		for shown := false; ; shown = true {
+			select {
+			case <-p.stop:
+				if shown && end == "" {
+					fmt.Fprint(w, "\r\x1b[K")
+				}
+				return
+			case <-timer.C:
+				fmt.Fprintf(w, "%s%s: %d rows so far …%s", begin, what, p.rows.Load(), end)
+				timer.Reset(every)
+			}
+		}
+	})
+	return p
+}
+
+// end stops the telling, and waits for it.
+func (p *progress) end() {
+	close(p.stop)
+	p.done.Wait()
+}
