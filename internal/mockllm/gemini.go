@@ -189,6 +189,14 @@ type generateWriter struct {
 
 func serveGenerate(c *call) *fault {
 	a := askGenerate(c)
+	if name := c.body.either("cachedContent", "cached_content").text; name != "" {
+		kept := c.s.objects.get("cachedContents", strings.TrimPrefix(name, "cachedContents/"))
+		if kept == nil {
+			return geminiLost(c, name)
+		}
+		a.prompt += kept.tokens
+		c.b.CachedTokens = max(c.b.CachedTokens, kept.tokens)
+	}
 	w := &generateWriter{c: c}
 	for i := range max(c.generation().either("candidateCount", "candidate_count").int(1), 1) {
 		w.answers = append(w.answers, c.respond(a, i))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -50,12 +51,13 @@ type Server struct {
 	aborts  []Abort
 	total   int
 	objects objects
+	sockets map[net.Conn]bool
 }
 
 // New returns a Server.
 func New(o Options) *Server {
 	o.RecordBody = cmp.Or(o.RecordBody, 64<<20)
-	s := &Server{opts: o, closed: make(chan struct{}), seen: map[string]int{}}
+	s := &Server{opts: o, closed: make(chan struct{}), seen: map[string]int{}, sockets: map[net.Conn]bool{}}
 	s.book.set(o.Rules)
 	return s
 }
@@ -63,8 +65,15 @@ func New(o Options) *Server {
 // SetRules replaces the rules and begins their counts anew.
 func (s *Server) SetRules(rules []Rule) { s.book.set(rules) }
 
-// Close lets go of the requests that are made to hang.
-func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
+// Close lets go of the requests that are made to hang, and of WebSockets.
+func (s *Server) Close() {
+	s.once.Do(func() { close(s.closed) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.sockets {
+		_ = conn.Close()
+	}
+}
 
 // maxNames bounds the models that are counted by name.
 const maxNames = 10000
@@ -289,7 +298,7 @@ func (c *call) read() *fault {
 	case err == nil:
 		return nil
 	case errors.As(err, &f):
-		_, _ = io.Copy(io.Discard, src) // for the record, and for the client that reads late
+		_, _ = io.Copy(io.Discard, src) // for the record, and for the client that writes before it reads
 		return f
 	case c.r.Context().Err() != nil:
 		c.o.left()
@@ -338,12 +347,11 @@ func (c *call) takeJSON(src io.Reader) error {
 	}
 	var body string
 	if n := c.r.ContentLength; n >= 0 && n <= small && c.r.Header.Get("Content-Encoding") == "" {
-		var b strings.Builder
-		b.Grow(int(n))
-		if _, err := io.Copy(&b, src); err != nil {
+		b := make([]byte, n)
+		if _, err := io.ReadFull(src, b); err != nil {
 			return err
 		}
-		body = b.String()
+		body = string(b)
 	} else {
 		var b shrinker
 		if _, err := io.Copy(&b, src); err != nil {

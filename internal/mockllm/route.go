@@ -27,7 +27,7 @@ type api struct {
 // openAIPosts are the operations by their path after /v1/.
 var openAIPosts, anthropicPosts, geminiVerbs map[string]*api
 
-var echo, objectsAPI, modelsAPI *api
+var echo, socket, objectsAPI, modelsAPI *api
 
 func init() {
 	openAIPosts = map[string]*api{
@@ -56,6 +56,7 @@ func init() {
 		"countTokens":           {wantsJSON, serveGeminiCount, nil, nil},
 	}
 	echo = &api{body: wantsEcho, serve: serveEcho}
+	socket = &api{serve: serveSocket}
 	objectsAPI = &api{body: wantsObject, serve: serveObjects}
 	modelsAPI = &api{serve: serveModels}
 }
@@ -74,6 +75,8 @@ func (c *call) route() {
 	}
 	c.rest = strings.TrimSuffix(rest, "/")
 	switch {
+	case strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket"):
+		c.api = socket
 	case version == "v1beta" || version == "v1alpha" || version == "upload" || version == "v1" && geminiVerb(rest) != "":
 		c.vendor = gemini
 		c.routeGemini()

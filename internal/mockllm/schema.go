@@ -93,7 +93,7 @@ func (m *maker) typeOf(s *node) string {
 		}
 	}
 	switch {
-	case t.kind == array:
+	case t.kind == array, t.text == "null":
 		return "null"
 	case s.has("properties"):
 		return "object"
