@@ -231,7 +231,7 @@ func TestLargeBodies(t *testing.T) {
 		if got.status != 200 {
 			t.Errorf("%s: %d %.300s", what, got.status, got.body)
 		}
-		if spent := after.TotalAlloc - before.TotalAlloc; spent > 16<<20 {
+		if spent := after.TotalAlloc - before.TotalAlloc; spent > 24<<20 {
 			t.Errorf("%s: %d bytes were allocated", what, spent)
 		}
 	}
