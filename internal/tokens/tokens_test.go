@@ -78,14 +78,53 @@ func TestFor(t *testing.T) {
 			t.Errorf("For(%q) = %s, %d, %v; want %s, %d, %v", model, e, p, ok, encoding, percent, exact)
 		}
 	}
-	check("gpt-4o-mini-2024-07-18", O200k, 100, true)
-	check("openai/gpt-5.1", O200k, 100, true)
-	check("ft:gpt-4o-mini:org::abc", O200k, 100, true)
-	check("gpt-4-turbo", Cl100k, 100, true)
-	check("text-embedding-3-small", Cl100k, 100, true)
-	check("claude-sonnet-4-5", O200k, 120, false)
-	check("llama-3.3-70b", O200k, 100, false)
-	check("", O200k, 100, false)
+	exact := func(e Encoding, models ...string) {
+		t.Helper()
+		for _, m := range models {
+			check(m, e, 100, true)
+		}
+	}
+	exact(O200k, "gpt-4o", "gpt-4o-mini-2024-07-18", "chatgpt-4o-latest", "gpt-4.1", "gpt-4.1-nano-2025-04-14", "gpt-4.5-preview", "gpt-5", "gpt-5-mini", "gpt-5.1", "gpt-5.6-sol",
+		"openai/gpt-5.1", "ft:gpt-4o-mini:org::abc", "ft:gpt-4.1-2025-04-14:acme", "o1", "o1-pro", "o3", "o3-mini", "o3-deep-research", "o4-mini", "O3-Mini", "gpt-oss-120b", "openai/gpt-oss-20b", "openai.gpt-oss-20b-1:0", "codex-mini-latest")
+	exact(Cl100k, "gpt-4", "gpt-4-turbo", "gpt-4-0613", "gpt-4-32k", "gpt-3.5-turbo", "gpt-35-turbo-16k", "text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002", "davinci-002", "babbage-002", "ft:gpt-3.5-turbo:org")
+	guess := func(percent int64, models ...string) {
+		t.Helper()
+		for _, m := range models {
+			check(m, O200k, percent, false)
+		}
+	}
+	guess(100, "", "gpt-6-sol", "gpt-6.1-terra", "gpt-41", "gpt-50", "o100", "o4", "grok-4.20", "deepseek-v4-pro", "qwen3-32b", "Qwen/Qwen3-32B", "kimi-k2", "command-r", "my-deployment",
+		"llama-3.3-70b", "llama3.2:3b", "meta-llama/Llama-4-Scout-17B", "us.meta.llama3-3-70b-instruct-v1:0", "smollm2:135m")
+	guess(120, "claude-sonnet-4-5", "anthropic/claude-opus-5", "anthropic.claude-3-haiku-20240307-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-haiku-4-5@20251001", "llama-2-70b", "codellama-7b", "mixtral-8x7b")
+	guess(105, "gemini-2.5-pro", "models/gemini-3-flash", "google/gemma-3-27b", "publishers/google/models/gemini-x")
+	guess(115, "mistral-large-latest", "mistral.mistral-large-2402-v1:0", "codestral-latest", "ministral-8b", "magistral-medium")
+}
+
+// An estimate is the substitute's count times the factor, rounded up, and says
+// that it is none of the model's own.
+func TestCounter(t *testing.T) {
+	var c Counter
+	const text = "The quick brown fox jumps over the lazy dog."
+	plain := O200k.Count(text)
+	check := func(model string, want int64, exact bool) {
+		t.Helper()
+		if n, ok := c.Count(model, text); n != want || ok != exact {
+			t.Errorf("Count for %q = %d, %v; want %d, %v", model, n, ok, want, exact)
+		}
+		if n, ok := c.CountBytes(model, []byte(text)); n != want || ok != exact {
+			t.Errorf("CountBytes for %q = %d, %v", model, n, ok)
+		}
+	}
+	check("gpt-4o", plain, true)
+	check("gpt-4", Cl100k.Count(text), true)
+	check("claude-sonnet-4-5", (plain*120+99)/100, false)
+	check("llama-3.3-70b", plain, false)
+	if n, ok := c.CountBytes("gpt-4o", nil); n != 0 || !ok {
+		t.Errorf("nothing counts %d", n)
+	}
+	if got := Encoding("unknown").Count(text); got != plain {
+		t.Errorf("an unknown encoding counts %d", got)
+	}
 }
 
 // A long piece without a place to cut takes time in proportion, not squared.
@@ -108,7 +147,9 @@ func TestCountAllocatesNothing(t *testing.T) {
 
 func BenchmarkCount1500(b *testing.B) {
 	text := strings.Repeat("The quick brown fox jumps over the lazy dog, and doesn't mind. ", 24)[:1500]
+	Warm(O200k)
 	b.Run("weir", func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
 			O200k.Count(text)
 		}
