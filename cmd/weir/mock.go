@@ -9,11 +9,15 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 
+	"weir/config"
 	"weir/internal/mockllm"
 )
 
@@ -113,7 +117,27 @@ func readRules(file string) ([]mockllm.Rule, error) {
 	}
 	rules, err := mockllm.ParseRules(text)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
+		return nil, placed(file, err)
 	}
 	return rules, nil
+}
+
+var ruleLine = regexp.MustCompile(`^line (\d+): (.*?)(?: in type \S+)?$`)
+
+// placed says what is wrong with rules as file:line: what, as for a configuration.
+func placed(file string, err error) error {
+	unknown, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return fmt.Errorf("read %s: %w", file, err)
+	}
+	var problems config.Problems
+	for _, e := range unknown.Errors {
+		p := config.Problem{File: file, What: e}
+		if m := ruleLine.FindStringSubmatch(e); m != nil {
+			p.Line, _ = strconv.Atoi(m[1]) // the expression wants digits
+			p.What = m[2]
+		}
+		problems = append(problems, p)
+	}
+	return problems
 }

@@ -20,8 +20,9 @@ import (
 // they last, and the data plane has its own for bodies and upstreams.
 const (
 	headerTime = 10 * time.Second
-	idleTime   = 3 * time.Minute // longer than SDKs keep an unused connection
-	maxHeader  = 256 << 10       // bytes; above it the answer is 431
+	idleTime   = 3 * time.Minute        // longer than SDKs keep an unused connection
+	maxHeader  = 256 << 10              // bytes; above it the answer is 431
+	lastTime   = 300 * time.Millisecond // at a stop, for answers that are no calls
 )
 
 // A listener is one of the two addresses that Weir serves at.
@@ -114,7 +115,7 @@ func (a *App) start(name string, l *listener, h http.Handler) {
 	}
 	a.workers.Go(func() { a.run(name, serve) })
 	a.onStop(name+" server", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		ctx, cancel := context.WithTimeout(ctx, lastTime)
 		defer cancel()
 		if err := l.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err
