@@ -72,6 +72,7 @@ func (a *attempt) settle() {
 	rec.Usage, rec.UsageSource = a.usage(&r)
 	a.x.sequence = r.Sequence
 	c.ServedModel, c.StopReason = rec.ServedModel, rec.StopReason
+	a.c.p.remember(a)
 	c.Usage, c.UsageSource = rec.Usage, rec.UsageSource
 }
 
@@ -112,7 +113,7 @@ func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 // closeCall hands the call to the recorder, once, before the reply's last
 // bytes leave. Calls of callers that were not let in leave no row: anyone
 // could fill the store with them.
-func (p *Proxy) closeCall(r *http.Request, x *Exchange) {
+func (p *Proxy) closeCall(x *Exchange) {
 	if x.closed {
 		return
 	}
@@ -122,8 +123,10 @@ func (p *Proxy) closeCall(r *http.Request, x *Exchange) {
 	if c.Outcome == "" {
 		c.Outcome = ledger.OK
 	}
-	if c.Outcome == ledger.Aborted && !x.reply.hasBegun() {
+	if begun := x.reply.hasBegun(); c.Outcome == ledger.Aborted && !begun {
 		c.Status = ClientGone.Status()
+	} else if c.Status == 0 && begun { // by a ping
+		c.Status = http.StatusOK
 	}
 	if c.BytesOut == 0 {
 		c.BytesOut = x.reply.bytes()

@@ -3,9 +3,11 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -95,10 +97,10 @@ func (c *carrier) newAttempt(t Target) *attempt {
 	a.ctx, a.cancel = context.WithCancelCause(c.ctx)
 	a.watch.cancel = a.cancel
 	x.call.Attempts = append(x.call.Attempts, ledger.Attempt{
-		N: len(x.call.Attempts) + 1, Provider: t.Provider.Name, Model: a.model, Start: a.start.Sub(x.Start),
+		N: len(x.call.Attempts) + 1, Provider: t.Provider.Name, Model: clip(a.model), Start: a.start.Sub(x.Start),
 	})
 	a.record = &x.call.Attempts[len(x.call.Attempts)-1]
-	x.call.Provider, x.call.Model = t.Provider.Name, a.model
+	x.call.Provider, x.call.Model = t.Provider.Name, clip(a.model)
 	c.p.startAttemptTrace(a)
 	return a
 }
@@ -134,6 +136,9 @@ func (a *attempt) roundTrip() *failure {
 	if err != nil {
 		return a.broken(err)
 	}
+	if !a.x.Endpoint.Stream {
+		a.watch.stop() // a plain call's limit is to the headers
+	}
 	a.record.Status = a.resp.StatusCode
 	a.record.RequestID = clip(requestID(a.resp.Header))
 	switch s := a.resp.StatusCode; {
@@ -166,7 +171,7 @@ func (a *attempt) request() (*http.Request, error) {
 	a.c.p.injectTrace(a, header)
 	u := p.kind.url(p, x.Endpoint, x.Path, a.model)
 	u.RawQuery = query(r.URL.RawQuery, u.RawQuery)
-	if p.kind.local && isManagement(u.Path) {
+	if p.kind.local && (isManagement(u.Path) || isManagement(strings.TrimPrefix(x.Path, "/v1"))) {
 		return nil, refuse(Forbidden, "This path manages the inference engine and is not open to callers.")
 	}
 	ctx := withConnectTimeout(a.ctx, a.c.plan.timeouts.Connect)
@@ -226,8 +231,8 @@ func (a *attempt) authorize(h http.Header) {
 	p, caller := a.target.Provider, &a.x.Caller
 	switch {
 	case a.x.state.Auth == AuthPassthrough && caller.passes(a.target, a.c.plan):
-		if name := caller.credential.header; name != "" {
-			h[name] = []string{caller.credential.value}
+		if caller.credential.header == "Authorization" { // perhaps no key but an OAuth token
+			h["Authorization"] = []string{caller.credential.value}
 		} else {
 			p.kind.authorize(h, caller.credential.token)
 		}
@@ -243,9 +248,10 @@ var managementPaths = []string{
 	"/slots", "/metrics", "/reset_prefix_cache", "/collective_rpc", "/update_weights", "/start_profile", "/stop_profile", "/props",
 }
 
-func isManagement(path string) bool {
+func isManagement(p string) bool {
+	p = path.Clean(p)
 	for _, m := range managementPaths {
-		if path == m || strings.HasPrefix(path, strings.TrimSuffix(m, "/")+"/") {
+		if p == m || strings.HasPrefix(p, strings.TrimSuffix(m, "/")+"/") {
 			return true
 		}
 	}
@@ -260,8 +266,15 @@ func (a *attempt) broken(err error) *failure {
 	return &failure{
 		err: &Error{Code: UpstreamFailed, Err: err,
 			Msg: "The provider " + a.target.Provider.Name + " could not be reached, or broke the connection off."},
-		again: true, elsewhere: true,
+		again: !isBadCertificate(err), elsewhere: true,
 	}
+}
+
+// isBadCertificate reports whether the upstream is not who it should be, which
+// trying again does not mend.
+func isBadCertificate(err error) bool {
+	_, bad := errors.AsType[*tls.CertificateVerificationError](err)
+	return bad
 }
 
 // interrupted says which of our own limits, or the client, ended the attempt;
@@ -305,7 +318,11 @@ const maxErrorBody = 1 << 20
 // refused reads an error reply and decides what it calls for.
 func (a *attempt) refused() *failure {
 	a.watch.set(errorPatience, errTTFT)
-	body, err := io.ReadAll(io.LimitReader(a.resp.Body, maxErrorBody))
+	var body []byte
+	plain, err := plainBody(a.resp) // what is compressed could hide a secret
+	if err == nil {
+		body, err = io.ReadAll(io.LimitReader(plain, maxErrorBody))
+	}
 	if err != nil {
 		if f := a.interrupted(err); f != nil && f.err.Code == ClientGone {
 			return f
@@ -317,14 +334,17 @@ func (a *attempt) refused() *failure {
 	f := &failure{
 		resp:  up,
 		after: retryAfter(a.resp.Header, time.Now()),
-		err:   &Error{Code: UpstreamError, Msg: told.Message, Param: told.Param},
+		err:   &Error{Code: UpstreamError, Msg: told.Message, Param: told.Param, Upstream: &told},
 	}
-	if f.err.Msg == "" {
-		f.err.Msg = "The provider " + a.target.Provider.Name + " answered with an error."
+	if told.Message == "" {
+		told.Message = "The provider " + a.target.Provider.Name + " answered with an error."
+		f.err.Msg = told.Message
 	}
 	f.plainer = a.asked && (up.status == 400 || up.status == 422) &&
 		(a.target.Provider.usage.Load() == usageUnknown || bytes.Contains(body, []byte("stream_options")))
 	switch s := up.status; {
+	case s == 429 && isSpent(&told):
+		f.elsewhere = true // waiting does not refill an account
 	case s == 408, s == 429, s >= 500 && s != 501:
 		f.again, f.elsewhere = true, true
 	case s == 401, s == 403:
@@ -335,15 +355,40 @@ func (a *attempt) refused() *failure {
 	return f
 }
 
+// isSpent reports whether a 429 says that the account's money is spent:
+// OpenAI's insufficient_quota, Anthropic's enforced_spend_limit_reached.
+func isSpent(f *wire.Failure) bool {
+	for _, word := range [...]string{f.Code, f.Type} {
+		switch word {
+		case "insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached", "billing_error":
+			return true
+		}
+	}
+	return false
+}
+
 // errorPatience is the time for an error's body, once its status is here.
 const errorPatience = 10 * time.Second
 
+const (
+	minSecret = 8 // bytes; a shorter key is none, and would blank out words
+	redacted  = "[redacted]"
+)
+
+// redact takes the provider's key out of a text that the upstream wrote.
+func (p *Provider) redact(s string) string {
+	if len(p.key) < minSecret {
+		return s
+	}
+	return strings.ReplaceAll(s, p.key, redacted)
+}
+
 // redact takes a secret of ours out of what an upstream echoes.
 func (u *upstream) redact(key string) {
-	if len(key) < 8 {
+	if len(key) < minSecret {
 		return
 	}
-	u.body = bytes.ReplaceAll(u.body, []byte(key), []byte("[redacted]"))
+	u.body = bytes.ReplaceAll(u.body, []byte(key), []byte(redacted))
 	for name, values := range u.header {
 		for _, v := range values {
 			if strings.Contains(v, key) {
@@ -358,7 +403,7 @@ func (c *carrier) passError(f *failure) error {
 	x, up := c.x, f.resp
 	x.call.Status, x.call.Outcome, x.call.ErrorClass = up.status, ledger.Failed, statusClass(up.status)
 	x.call.BytesOut = int64(len(up.body))
-	c.p.closeCall(c.r, x)
+	c.p.closeCall(x)
 	x.reply.begin(up.status, false, func(h http.Header) {
 		copyReplyHeader(h, up.header)
 		x.ourHeaders(h)
@@ -390,33 +435,53 @@ func statusClass(status int) string {
 
 // judge tells the breaker how the target did and completes the record.
 func (a *attempt) judge(f *failure) {
-	p := a.target.Provider
-	b := p.breakerFor(a.target.model(a.x.Model))
-	a.record.Total = time.Since(a.start)
+	p, rec := a.target.Provider, a.record
+	rec.Total = time.Since(a.start)
 	if f == nil {
-		b.done(time.Now(), true)
 		a.learn()
-		a.c.p.metrics.attempt(p.Name, "ok")
-		return
+	} else if rec.ErrorClass == "" {
+		rec.ErrorClass = f.err.class()
 	}
-	class := string(f.err.Code)
-	if f.resp != nil {
-		class = statusClass(f.resp.status)
+	b := p.breakerFor(a.target.model(a.x.Model))
+	switch a.verdict(f) {
+	case atFault:
+		b.done(time.Now(), false)
+	case alive:
+		b.done(time.Now(), true)
+	case unknown:
+		b.undo()
 	}
-	if a.record.ErrorClass == "" {
-		a.record.ErrorClass = class
+	result := rec.ErrorClass
+	if result == "" {
+		result = "ok"
+	}
+	a.c.p.metrics.attempt(p.Name, result)
+}
+
+// A verdict is what an attempt says of its target's health.
+type verdict int
+
+const (
+	unknown verdict = iota // the client or we ended it
+	alive                  // it answers, whatever it says
+	atFault
+)
+
+func (a *attempt) verdict(f *failure) verdict {
+	var told *wire.Failure // what the upstream said itself
+	switch {
+	case f != nil && (f.err.Code == ClientGone || f.err.Code == CallTimeout || f.err.Code == Forbidden || f.err.Code == Internal):
+		return unknown
+	case f != nil:
+		told = f.err.Upstream
+	case a.stream != nil:
+		told = a.stream.Failed()
 	}
 	switch {
-	case f.err.Code == ClientGone, f.err.Code == CallTimeout:
-		b.undo()
-	case f.resp != nil && f.resp.status < 500:
-		b.done(time.Now(), true) // it lives, whatever it says
-	case f.err.Code == Forbidden, f.err.Code == Internal:
-		b.undo()
-	default:
-		b.done(time.Now(), false)
+	case f == nil && told == nil, told != nil && told.Status < 500:
+		return alive
 	}
-	a.c.p.metrics.attempt(p.Name, a.record.ErrorClass)
+	return atFault
 }
 
 // learn remembers what the upstream makes of stream_options.

@@ -45,13 +45,6 @@ func (b *breaker) allow(now time.Time) bool {
 	return true
 }
 
-// open reports whether calls are being kept away.
-func (b *breaker) open(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !b.openUntil.IsZero() && now.Before(b.openUntil)
-}
-
 // undo takes an allow back: the call said nothing about the target.
 func (b *breaker) undo() {
 	b.mu.Lock()

@@ -92,6 +92,15 @@ func (e *Error) status() int {
 	return e.Code.Status()
 }
 
+// class is the word that the error is recorded under: for what an upstream
+// said itself, by its status.
+func (e *Error) class() string {
+	if e.Code == UpstreamError && e.Upstream != nil && e.Upstream.Status >= 400 {
+		return statusClass(e.Upstream.Status)
+	}
+	return string(e.Code)
+}
+
 func (e *Error) failure(callID string) wire.Failure {
 	if e.Upstream != nil {
 		f := *e.Upstream

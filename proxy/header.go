@@ -75,6 +75,15 @@ func copyReplyHeader(dst, src http.Header) {
 			dst.Del(strings.TrimSpace(name))
 		}
 	}
+	if _, ok := dst["Content-Type"]; !ok {
+		dst["Content-Type"] = nil // else the server would guess one
+	}
+}
+
+// mayHoldKey reports whether a query string could have a member "key", whose
+// name may be escaped.
+func mayHoldKey(query string) bool {
+	return strings.Contains(query, "key") || strings.ContainsAny(query, "%+")
 }
 
 // query is the client's query string without the key, otherwise as it was
@@ -83,7 +92,7 @@ func query(client, fixed string) string {
 	if client == "" {
 		return fixed
 	}
-	if fixed == "" && !strings.Contains(client, "key=") {
+	if fixed == "" && !mayHoldKey(client) {
 		return client
 	}
 	var kept []string

@@ -38,6 +38,7 @@ func (p *Proxy) identify(next Handler) Handler {
 			return err
 		}
 		x.known = true
+		x.Caller.describe(x.call)
 		return next(w, r, x)
 	}
 }
@@ -73,7 +74,7 @@ func credentials(r *http.Request) (credential, error) {
 			take(header, value)
 		}
 	}
-	if strings.Contains(r.URL.RawQuery, "key=") {
+	if mayHoldKey(r.URL.RawQuery) {
 		for _, value := range r.URL.Query()["key"] {
 			take("", value)
 		}
@@ -103,8 +104,11 @@ func (p *Proxy) admitCaller(r *http.Request, x *Exchange, found credential) erro
 			return refuse(Unauthorized, "No API key was sent. Send a Weir key (wk-…) as Authorization: Bearer, x-api-key or x-goog-api-key.")
 		}
 	case AuthPassthrough:
-		if token == "" && strings.HasPrefix(found.token, "wk-") {
-			token, found = found.token, credential{} // one of ours never goes upstream
+		if strings.HasPrefix(found.token, "wk-") { // one of ours never goes upstream
+			if token != "" && token != found.token {
+				return refuse(ConflictingKeys, "The request carries two different Weir keys. Send one.")
+			}
+			token, found = found.token, credential{}
 		}
 		x.Caller.credential = found
 	default:
@@ -152,10 +156,17 @@ func (c *Caller) fillFrom(k *ledger.Key) {
 	}
 }
 
-// allows refuses a model that the key may not use.
+// allows refuses a model that the key may not use, and for a key of certain
+// models also a request that could use any model without naming it to us.
 func (c *Caller) allows(x *Exchange) error {
-	if c.Key == nil || len(c.Key.Models) == 0 || x.Model == "" || matchAny(c.Key.Models, x.Model) {
+	switch {
+	case c.Key == nil, len(c.Key.Models) == 0, matchAny(c.Key.Models, x.Model):
 		return nil
+	case x.Model == "" && !x.mayRun():
+		return nil
+	case x.Model == "":
+		return &Error{Code: KeyNotForThisModel, NoRetry: true,
+			Msg: "This API key may use certain models only, and this request names none that Weir can read. It may use: " + strings.Join(c.Key.Models, ", ") + "."}
 	}
 	return &Error{Code: KeyNotForThisModel, Param: "model", NoRetry: true,
 		Msg: "This API key may not use the model " + clip(x.Model) + ". It may use: " + strings.Join(c.Key.Models, ", ") + "."}
@@ -188,8 +199,10 @@ func ownCredential(token string, p *Provider) bool {
 		return !anthropic && !strings.HasPrefix(token, "sk-")
 	case "mock":
 		return true
+	case "openai":
+		return !anthropic && !google
 	}
-	return !anthropic && !google
+	return !anthropic && !google && !strings.HasPrefix(token, "sk-proj-") && !strings.HasPrefix(token, "sk-svcacct-")
 }
 
 const maxTags = 32

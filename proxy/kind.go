@@ -107,4 +107,9 @@ var anthropicKind = kind{
 	},
 }
 
-var mockKind = kind{keyless: true, system: "mock", modelsPath: "/v1/models", url: rootURL(""), authorize: bearer}
+var mockKind = kind{keyless: true, system: "mock", modelsPath: "/v1/models", url: mockURL, authorize: bearer}
+
+// mockURL is the client's path, with the target's model where it names one.
+func mockURL(p *Provider, e wire.Endpoint, path, model string) *url.URL {
+	return under(p.base, modelPath(e, path, model))
+}

@@ -24,6 +24,12 @@ var azureKind = kind{
 const azureVersion = "2024-10-21"
 
 func azureURL(p *Provider, e wire.Endpoint, path, model string) *url.URL {
+	if strings.HasPrefix(path, "/openai/") { // raw: Azure's own path, version and all
+		root := *p.base
+		root.Path = strings.TrimSuffix(root.Path, "/openai/v1")
+		root.RawPath = ""
+		return under(&root, path)
+	}
 	rest := strings.TrimPrefix(path, "/v1")
 	if strings.HasSuffix(p.base.Path, "/openai/v1") {
 		u := under(p.base, rest)
@@ -33,7 +39,7 @@ func azureURL(p *Provider, e wire.Endpoint, path, model string) *url.URL {
 		return u
 	}
 	prefix := "/openai"
-	if model != "" && e.API != wire.Responses {
+	if model != "" && e.API != wire.Responses && e.API != wire.Models {
 		prefix = "/openai/deployments/" + url.PathEscape(model)
 	}
 	u := under(p.base, strings.TrimSuffix(prefix, "/")+rest)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -93,27 +94,161 @@ func openaiAt(url string) ProviderSettings {
 	return ProviderSettings{Name: "up", Kind: "openai", BaseURL: url + "/v1", APIKey: "sk-upstream-secret", Models: []string{"*"}}
 }
 
+// at is a provider that serves every model, under a name and of a kind.
+func at(name, kind, url string) ProviderSettings {
+	return ProviderSettings{Name: name, Kind: kind, BaseURL: url, APIKey: "sk-upstream-" + name, Models: []string{"*"}}
+}
+
+// route sends a model to the named providers, and falls back to further ones.
+func route(model string, targets, fallbacks []string) RouteSettings {
+	r := RouteSettings{Model: model}
+	for _, name := range targets {
+		r.Targets = append(r.Targets, TargetSettings{Provider: name})
+	}
+	for _, name := range fallbacks {
+		r.Fallbacks = append(r.Fallbacks, TargetSettings{Provider: name})
+	}
+	return r
+}
+
+// A request is what an upstream got.
+type request struct {
+	method, uri, host, body string
+	header                  http.Header
+}
+
+// A vendor is an upstream that keeps what it got and answers by h.
+type vendor struct {
+	url string
+	mu  sync.Mutex // guards the following field
+	got []request
+}
+
+func newVendor(t *testing.T, h func(w http.ResponseWriter, r *http.Request, body string)) *vendor {
+	t.Helper()
+	v := new(vendor)
+	v.url = upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		v.mu.Lock()
+		v.got = append(v.got, request{r.Method, r.RequestURI, r.Host, string(b), r.Header.Clone()})
+		v.mu.Unlock()
+		h(w, r, string(b))
+	})
+	return v
+}
+
+// seen returns the requests so far, and last the last of them.
+func (v *vendor) seen() []request {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return append([]request(nil), v.got...)
+}
+
+func (v *vendor) last() request {
+	if all := v.seen(); len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return request{}
+}
+
+// says answers with a JSON body.
+func says(status int, body string, headers ...string) func(http.ResponseWriter, *http.Request, string) {
+	return func(w http.ResponseWriter, _ *http.Request, _ string) {
+		w.Header().Set("Content-Type", "application/json")
+		for i := 0; i+1 < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}
+}
+
+// answers is an event stream.
+func answers(events ...string) func(http.ResponseWriter, *http.Request, string) {
+	return func(w http.ResponseWriter, _ *http.Request, _ string) { sse(w, events...) }
+}
+
 // post sends a JSON body and returns the whole reply.
 func (g *rig) post(path, body string, headers ...string) (*http.Response, string) {
 	g.t.Helper()
-	req, err := http.NewRequest("POST", g.url+path, strings.NewReader(body))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	return g.do("POST", path, body, append([]string{"Content-Type", "application/json"}, headers...)...)
+}
+
+// do sends a request and returns the whole reply. A reply that breaks off
+// ends with "[broken: why]".
+func (g *rig) do(method, path, body string, headers ...string) (*http.Response, string) {
+	g.t.Helper()
+	resp := g.send(context.Background(), method, path, body, headers...)
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return resp, string(b) + "\n[broken: " + err.Error() + "]"
 	}
 	return resp, string(b)
+}
+
+// send sends a request; the caller reads and closes the reply.
+func (g *rig) send(ctx context.Context, method, path, body string, headers ...string) *http.Response {
+	g.t.Helper()
+	resp, err := g.try(ctx, method, path, body, headers...)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return resp
+}
+
+func (g *rig) try(ctx context.Context, method, path, body string, headers ...string) (*http.Response, error) {
+	g.t.Helper()
+	var in io.Reader
+	if body != "" {
+		in = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, g.url+path, in)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
+	return client.Do(req)
+}
+
+// nextEvent reads one event, its blank line included.
+func nextEvent(t *testing.T, in *bufio.Reader) string {
+	t.Helper()
+	var event string
+	for {
+		line, err := in.ReadString('\n')
+		event += line
+		if err != nil {
+			t.Fatalf("stream ends in %q: %v", event, err)
+		}
+		if line == "\n" || line == "\r\n" {
+			return event
+		}
+	}
+}
+
+// eventually polls until ok, at most for ten seconds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within ten seconds", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// within fails the test where c does not come in time.
+func within[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s: not within ten seconds", what)
+	}
+	return v
 }
 
 // client keeps no connections, so that none outlives its test.

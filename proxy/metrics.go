@@ -99,6 +99,7 @@ func (m *Metrics) model(name string) string {
 	if name == "" {
 		return ""
 	}
+	name = clip(name) // a label that is not UTF-8 is a panic
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {

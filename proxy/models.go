@@ -51,7 +51,7 @@ func (p *Proxy) listModels(r *http.Request, x *Exchange) (handled bool, err erro
 func (p *Proxy) answerModels(r *http.Request, x *Exchange, body []byte) error {
 	x.answered = true
 	x.call.Status, x.call.BytesOut = http.StatusOK, int64(len(body))
-	p.closeCall(r, x)
+	p.closeCall(x)
 	x.reply.begin(http.StatusOK, false, func(h http.Header) {
 		h.Set("Content-Type", "application/json")
 		x.ourHeaders(h)

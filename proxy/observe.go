@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"strconv"
@@ -37,6 +38,9 @@ func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *Exchange {
 		ID: x.ID, Start: x.Start.UTC(), Method: r.Method, Path: x.Path,
 		UserAgent: clip(r.UserAgent()),
 	}
+	if len(x.Path) > maxPath {
+		x.call.Path = strings.ToValidUTF8(x.Path[:maxPath], "") + "…"
+	}
 	x.reply.init(w)
 	if x.state.Capture.Bodies {
 		x.reply.keep = x.state.Capture.MaxBytes
@@ -46,6 +50,29 @@ func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *Exchange {
 	return x
 }
 
+// maxPath bounds a recorded path; the ids in it are recorded whole elsewhere.
+const maxPath = 1 << 10
+
+// checkRequest refuses what no API has: methods that echo or tunnel, and paths
+// that could mean another place to whoever unescapes them.
+func checkRequest(r *http.Request, escaped string) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	default: // TRACE would send the provider's key back
+		return refuse(BadMethod, "The method %s is not served here.", clip(r.Method))
+	}
+	plain, err := url.PathUnescape(escaped)
+	if err != nil {
+		return refuse(BadRequest, "The path could not be read.")
+	}
+	for part := range strings.FieldsFuncSeq(plain, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if part == ".." || strings.ContainsAny(part, "\x00\r\n") {
+			return refuse(BadRequest, "The path holds an escaped dot segment or control character.")
+		}
+	}
+	return nil
+}
+
 // enter checks what needs no caller and goes down the chain.
 func (p *Proxy) enter(w http.ResponseWriter, r *http.Request, x *Exchange) (err error) {
 	defer func() {
@@ -53,8 +80,11 @@ func (p *Proxy) enter(w http.ResponseWriter, r *http.Request, x *Exchange) (err 
 			err = p.recovered(x, v)
 		}
 	}()
-	if p.closing.Load() {
+	if p.gate.closed.Load() {
 		return &Error{Code: ShuttingDown, Msg: "Weir is shutting down. Try again.", RetryAfter: time.Second}
+	}
+	if err := checkRequest(r, x.Path); err != nil {
+		return err
 	}
 	if err := x.address(r); err != nil {
 		return err
@@ -114,38 +144,44 @@ func refuseAbsent(h http.Header) error {
 
 // describe puts what is known of the request into the call.
 func (x *Exchange) describe() {
-	c, who := x.call, &x.Caller
+	c := x.call
 	c.AskedModel, c.Stream = clip(x.Model), x.Endpoint.Stream
-	c.Customer, c.Feature, c.Session, c.Tags = who.Customer, who.Feature, who.Session, who.Tags
 	c.User, c.Metadata = clip(x.View.User), x.View.Metadata
-	if who.Key != nil {
-		c.KeyID, c.ProjectID = who.Key.ID, who.Key.ProjectID
+}
+
+// describe puts who asks into the call.
+func (c *Caller) describe(call *ledger.Call) {
+	call.Customer, call.Feature, call.Session, call.Tags = c.Customer, c.Feature, c.Session, c.Tags
+	if c.Key != nil {
+		call.KeyID, call.ProjectID = c.Key.ID, c.Key.ProjectID
 	}
 }
 
 // fail turns an error into the reply, or cuts the connection if a reply has begun.
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, x *Exchange, e *Error) {
-	if r.Context().Err() != nil && e.Code != Internal {
+	// The server ends the context of a request whose body was not read in time.
+	if r.Context().Err() != nil && e.Code != Internal && e.Code != SlowBody {
 		e = &Error{Code: ClientGone, Msg: "The client went away.", Err: e}
 	}
-	x.call.ErrorClass = string(e.Code)
-	x.call.Outcome = ledger.Failed
-	if e.Code == ClientGone {
-		x.call.Outcome = ledger.Aborted
+	if !x.closed {
+		x.call.ErrorClass, x.call.Outcome = e.class(), ledger.Failed
+		if e.Code == ClientGone {
+			x.call.Outcome = ledger.Aborted
+		}
 	}
 	if e.Code == Internal {
 		p.log.Error("call failed", "call", x.ID, "err", e.Err)
 	}
 	if x.reply.stop() { // a reply has begun
 		frame := x.Endpoint.Dialect.StreamError(x.Endpoint.API, x.streamFailure(e))
-		p.closeCall(r, x)
+		p.closeCall(x)
 		x.reply.abort(frame)
 		panic(http.ErrAbortHandler)
 	}
 	x.call.Status = e.status()
 	body := x.Endpoint.Dialect.Error(e.failure(x.ID))
 	x.call.BytesOut = int64(len(body))
-	p.closeCall(r, x)
+	p.closeCall(x)
 	writeError(w, x, e, body)
 }
 
@@ -188,7 +224,7 @@ func idHeader(h http.Header, x *Exchange) {
 // end closes what the exchange holds, the call's record included.
 func (p *Proxy) end(r *http.Request, x *Exchange) {
 	x.reply.stop()
-	p.closeCall(r, x)
+	p.closeCall(x)
 	p.keepBodies(x)
 	p.metrics.inFlight.Dec()
 	p.metrics.observe(x.call)

@@ -43,8 +43,7 @@ type Proxy struct {
 	log       *slog.Logger
 	transport *transport
 	handler   Handler
-	closing   atomic.Bool
-	calls     sync.WaitGroup // the exchanges under way
+	gate      gate
 }
 
 // New returns a Proxy that serves with the options' settings.
@@ -93,27 +92,68 @@ func (p *Proxy) Apply(s Settings) error {
 
 // ServeHTTP serves one call.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.calls.Add(1)
-	defer p.calls.Done()
+	p.gate.enter()
+	defer p.gate.leave()
 	p.observe(w, r)
 }
 
 // Drain refuses new calls from now on and waits for those under way, at most
 // for the given time. It reports whether all of them ended.
 func (p *Proxy) Drain(patience time.Duration) bool {
-	p.closing.Store(true)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.calls.Wait()
-	}()
+	empty := p.gate.close()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-done:
+	case <-empty:
 		return true
 	case <-timer.C:
 		return false
+	}
+}
+
+// A gate counts the calls under way. Once closed it still lets calls in, which
+// are refused, but no longer waits for them.
+type gate struct {
+	closed atomic.Bool
+
+	mu     sync.Mutex // guards the following fields
+	inside int
+	empty  chan struct{} // closed when nobody is inside after close; nil before
+}
+
+func (g *gate) enter() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside++
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	g.tell()
+}
+
+// close returns a channel that is closed once the last call has left.
+func (g *gate) close() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed.Store(true)
+	if g.empty == nil {
+		g.empty = make(chan struct{})
+	}
+	g.tell()
+	return g.empty
+}
+
+func (g *gate) tell() {
+	if g.empty == nil || g.inside > 0 {
+		return
+	}
+	select {
+	case <-g.empty:
+	default:
+		close(g.empty)
 	}
 }
 

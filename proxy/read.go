@@ -22,10 +22,11 @@ func (p *Proxy) read(next Handler) Handler {
 		defer x.Body.close()
 		x.call.BytesIn = body.size
 		x.keepBody()
-		if err := p.look(r, x); err != nil {
+		err = p.look(r, x)
+		x.describe()
+		if err != nil {
 			return err
 		}
-		x.describe()
 		if err := x.Caller.allows(x); err != nil {
 			return err
 		}
@@ -88,6 +89,15 @@ func (p *Proxy) look(r *http.Request, x *Exchange) error {
 	x.expectsEvents = e.Stream && !x.Raw && (e.API != wire.StreamGenerate || r.URL.Query().Get("alt") == "sse")
 	x.estimate, x.exact = p.estimate(x)
 	return nil
+}
+
+// mayRun reports whether a request without a model could make some model work.
+func (x *Exchange) mayRun() bool {
+	switch x.Endpoint.API {
+	case wire.Models, wire.Files, wire.StoredResponses, wire.CachedContents, wire.Moderations:
+		return false
+	}
+	return x.call.Method == http.MethodPost
 }
 
 // keepBody copies the request's start, where bodies are kept.

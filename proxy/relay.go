@@ -134,8 +134,12 @@ func (c *carrier) carry() error {
 			f.discard()
 			continue
 		}
+		if c.x.answered { // the client has content: nothing else may follow it
+			f.discard()
+			return f.err
+		}
 		next, wait, more := c.next(f)
-		if !more || c.ctx.Err() != nil {
+		if !more || !c.hasTime(wait) {
 			return c.giveUp(f)
 		}
 		if !sleep(c.ctx, wait) {
@@ -147,19 +151,24 @@ func (c *carrier) carry() error {
 	return refuse(Internal, "Weir found no target to try.")
 }
 
+// hasTime reports whether the call lasts longer than a wait.
+func (c *carrier) hasTime(wait time.Duration) bool {
+	end, bounded := c.ctx.Deadline()
+	return c.ctx.Err() == nil && (!bounded || time.Until(end) > wait)
+}
+
 // first picks the target to begin with.
 func (c *carrier) first() (Target, bool) {
 	if len(c.plan.targets) == 0 {
 		return c.fallback()
 	}
 	c.tried = make([]bool, len(c.plan.targets))
-	c.last = pick(c.plan.targets, c.x.Model, time.Now())
-	c.tried[c.last] = true
-	t := c.plan.targets[c.last]
-	if len(c.plan.fallbacks) > 0 && t.Provider.breakerFor(t.model(c.x.Model)).open(time.Now()) {
+	i, allowed := pick(c.plan.targets, c.x.Model, time.Now())
+	if !allowed && len(c.plan.fallbacks) > 0 {
 		return c.fallback() // all the weighted targets are known to fail
 	}
-	return t, true
+	c.last, c.tried[i] = i, true
+	return c.plan.targets[i], true
 }
 
 func (c *carrier) fallback() (Target, bool) {
@@ -250,17 +259,20 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// maxAsked is the longest wait, in seconds, that is told apart from longer ones.
+const maxAsked = 1e6
+
 // retryAfter reads the wait that an upstream asks for, as SDKs do:
 // retry-after-ms, else retry-after in seconds or as a date.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
-		if ms, err := strconv.ParseFloat(h.Get(name), 64); err == nil && ms > 0 && ms < 1e9 {
-			return time.Duration(ms * float64(time.Millisecond))
+	for _, name := range [...]string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
+		if ms, err := strconv.ParseFloat(h.Get(name), 64); err == nil && ms > 0 {
+			return time.Duration(min(ms, maxAsked*1e3) * float64(time.Millisecond))
 		}
 	}
 	v := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e6 {
-		return time.Duration(s * float64(time.Second))
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
+		return time.Duration(min(s, maxAsked) * float64(time.Second))
 	}
 	if at, err := http.ParseTime(v); err == nil && at.After(now) {
 		return at.Sub(now)

@@ -48,7 +48,7 @@ func (y *reply) startPings(ping []byte, every time.Duration, opening func(http.H
 func (y *reply) tick(opening func(http.Header)) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	if y.stopped || y.quiet {
+	if y.stopped || y.quiet || y.begun && !y.sse {
 		return
 	}
 	if rest := y.every - time.Since(y.last); rest > 0 {
@@ -139,11 +139,23 @@ func (y *reply) pass(p []byte, flush bool) error {
 func (y *reply) finish(p []byte) error {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	if len(p) == 0 {
+	switch {
+	case len(p) == 0:
 		return nil
+	case len(p) <= socketRoom:
+		return y.put(p)
 	}
-	return y.put(p)
+	// A client that does not read must not hold the handler for ever.
+	y.patience()
+	if err := y.put(p); err != nil {
+		return err
+	}
+	return y.rc.Flush()
 }
+
+// socketRoom is what a connection takes at once, even from a client that does
+// not read.
+const socketRoom = 64 << 10
 
 // bytes is the number of body bytes sent.
 func (y *reply) bytes() int64 {

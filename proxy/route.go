@@ -283,14 +283,14 @@ func shuffle(targets []Target) {
 }
 
 // pick takes the first target whose breaker lets it through; where all are
-// open the first one, since the last resort is never taken away.
-func pick(list []Target, asked string, now time.Time) int {
+// open the first one all the same, since the last resort is never taken away.
+func pick(list []Target, asked string, now time.Time) (i int, allowed bool) {
 	for i, t := range list {
 		if t.Provider.breakerFor(t.model(asked)).allow(now) {
-			return i
+			return i, true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 func (t Target) model(asked string) string {
@@ -300,10 +300,13 @@ func (t Target) model(asked string) string {
 	return asked
 }
 
-// clip shortens what a client wrote before it is shown back.
+// clip shortens what a client or an upstream wrote before it is kept or shown
+// back, and mends its UTF-8: records, labels and spans must be text.
 func clip(s string) string {
-	if len(s) > 120 {
-		s = strings.ToValidUTF8(s[:120], "") + "…"
+	if len(s) > maxShown {
+		return strings.ToValidUTF8(s[:maxShown], "") + "…"
 	}
-	return s
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
+
+const maxShown = 120 // bytes

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -26,7 +27,10 @@ func (a *attempt) relay() *failure {
 	if err != nil {
 		return a.invalid("a body that does not match its content encoding")
 	}
-	events := strings.HasPrefix(a.resp.Header.Get("Content-Type"), "text/event-stream")
+	events := isEventStream(a.resp.Header)
+	if !events && a.x.expectsEvents {
+		body, events = sniff(body)
+	}
 	switch {
 	case a.x.Raw, a.api == wire.Raw:
 		return a.relayRaw(body, events)
@@ -36,21 +40,62 @@ func (a *attempt) relay() *failure {
 		return a.relayEvents(body)
 	case a.x.expectsEvents:
 		return a.noStream(body)
+	case a.api == wire.StreamGenerate:
+		return a.relayArray(body)
 	}
 	return a.relayWhole(body)
+}
+
+func isEventStream(h http.Header) bool {
+	const events = "text/event-stream"
+	ct := h.Get("Content-Type")
+	return len(ct) >= len(events) && strings.EqualFold(ct[:len(events)], events)
+}
+
+// sniff looks whether a body reads like events, whatever it calls itself.
+func sniff(body io.Reader) (io.Reader, bool) {
+	b := bufio.NewReaderSize(body, 32<<10)
+	if _, err := b.Peek(1); err != nil {
+		return b, false
+	}
+	head, _ := b.Peek(min(b.Buffered(), len("event:"))) // what has come already
+	for _, field := range [...]string{"data:", "event:", ":", "id:", "retry:"} {
+		if n := min(len(field), len(head)); field[:n] == string(head[:n]) {
+			return b, true
+		}
+	}
+	return b, false
+}
+
+// relayArray passes a stream that is one JSON array, as Gemini writes it
+// where events were not asked for: every element as it comes.
+func (a *attempt) relayArray(body io.Reader) *failure {
+	a.whole = wholes.Get().(*wire.Reply)
+	a.whole.Reset(a.api)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	n, err := io.ReadAtLeast(body, *buf, 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return a.cut(err)
+	}
+	head := (*buf)[:n]
+	if bad := wire.CheckReply(a.api, a.resp.Header.Get("Content-Type"), head, err != nil, a.whole); bad != nil {
+		return a.invalid(bad.Error())
+	}
+	return a.copyLive(head, body)
 }
 
 // noStream is a JSON reply where a stream was due: an error in disguise, or
 // an upstream that does not stream.
 func (a *attempt) noStream(body io.Reader) *failure {
 	head, err := io.ReadAll(io.LimitReader(body, 64<<10))
-	if f := a.interrupted(err); err != nil && f != nil {
-		return f
+	if err != nil {
+		return a.cut(err)
 	}
 	told := wire.ReadFailure(http.StatusBadGateway, head)
 	f := a.invalid("something that is not an event stream")
 	if told.Message != "" {
-		f.err.Msg += " It says: " + clip(told.Message)
+		f.err.Msg += " It says: " + clip(a.target.Provider.redact(told.Message))
 	}
 	return f
 }
@@ -75,11 +120,12 @@ func (a *attempt) relayEvents(body io.Reader) *failure {
 	for {
 		n, err := body.Read(*buf)
 		if n > 0 {
-			piece := (*buf)[:n]
-			if f := e.forward(a.stream.Feed(piece)); f != nil {
+			out := a.stream.Feed((*buf)[:n])
+			alive := a.x.answered && !idle(out, a.stream.Held())
+			if f := e.forward(out); f != nil {
 				return f
 			}
-			if bytes.Contains(piece, []byte("data")) { // comments alone don't keep a stream alive
+			if alive {
 				a.watch.feed()
 			}
 		}
@@ -87,6 +133,17 @@ func (a *attempt) relayEvents(body io.Reader) *failure {
 			return e.ended(err)
 		}
 	}
+}
+
+// idle reports whether a read brought nothing but comments, which don't keep a
+// stream alive: whole events, and the start of the next one.
+func idle(events, held []byte) bool {
+	for line := range bytes.Lines(events) {
+		if line[0] != ':' && line[0] != '\n' && line[0] != '\r' {
+			return false
+		}
+	}
+	return len(held) == 0 || held[0] == ':'
 }
 
 // forward sends whole events on, or holds them back before the first content.
@@ -109,9 +166,7 @@ func (e *eventRelay) forward(out []byte) *failure {
 	}
 	if !e.closed && e.whole() {
 		e.closed = true
-		a.x.call.BytesOut = a.x.reply.bytes() + int64(len(out))
-		a.settle()
-		a.c.p.closeCall(a.c.r, a.x)
+		a.finish(len(out))
 	}
 	return e.send(out)
 }
@@ -133,6 +188,9 @@ func (e *eventRelay) begin() {
 	a.x.reply.begin(http.StatusOK, true, func(h http.Header) {
 		copyReplyHeader(h, a.resp.Header)
 		a.x.ourHeaders(h)
+		if !isEventStream(h) { // it calls itself something else
+			h["Content-Type"] = eventStream
+		}
 		h["Cache-Control"] = noCache
 		h["X-Accel-Buffering"] = noWord
 		delete(h, "Content-Encoding")
@@ -195,11 +253,7 @@ func (e *eventRelay) ended(err error) *failure {
 	if a.gone || a.c.r.Context().Err() != nil && !e.closed {
 		return a.clientGone()
 	}
-	if s.Failed() != nil {
-		a.record.ErrorClass = string(UpstreamError)
-	}
-	a.settle()
-	a.c.p.closeCall(a.c.r, a.x)
+	a.finish(0)
 	return nil
 }
 
@@ -230,6 +284,7 @@ func (a *attempt) cut(err error) *failure {
 
 // told is an error that the upstream sent inside a stream before any content.
 func (a *attempt) told(t *wire.Failure) *failure {
+	t.Message = a.target.Provider.redact(t.Message)
 	e := &Error{Code: UpstreamError, Msg: t.Message, Param: t.Param, Upstream: t}
 	again := t.Status >= 500 || t.Status == 429 || t.Status == 408
 	return &failure{err: e, again: again, elsewhere: again || t.Status == 401 || t.Status == 403 || t.Status == 404}
@@ -243,9 +298,8 @@ func (a *attempt) relayRaw(body io.Reader, events bool) *failure {
 		a.stream.Reset(a.api, wire.StreamOptions{})
 	}
 	if events {
-		a.watch.set(a.c.plan.timeouts.Idle, errIdle)
-		return a.copyOn(nil, body, true)
+		return a.copyLive(nil, body)
 	}
 	a.watch.stop()
-	return a.copyOn(nil, body, false)
+	return a.copyOn(nil, body)
 }

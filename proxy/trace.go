@@ -113,9 +113,9 @@ func (p *Proxy) startAttemptTrace(a *attempt) {
 	if n := x.View.N; n > 1 {
 		attrs = append(attrs, semconv.GenAIRequestChoiceCount(int(n)))
 	}
-	a.span.ctx, a.span.span = p.tracer.Start(x.trace.ctx, spanName(a.api, a.model),
+	a.span.ctx, a.span.span = p.tracer.Start(x.trace.ctx, spanName(a.api, a.record.Model),
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(a.start), trace.WithAttributes(attrs...))
-	setText(a.span.span, semconv.GenAIRequestModelKey, a.model)
+	setText(a.span.span, semconv.GenAIRequestModelKey, a.record.Model)
 }
 
 // injectTrace makes the attempt's span the parent of what the upstream does.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"weir/ledger"
 	"weir/proxy/wire"
 )
 
@@ -21,29 +22,30 @@ const maxWhole = 1 << 20
 // decoded is the reply's body without an encoding that we did not ask for,
 // where we have to read it; the header that named the encoding goes with it.
 func (a *attempt) decoded() (io.Reader, error) {
-	body := io.Reader(a.resp.Body)
-	enc := a.resp.Header.Get("Content-Encoding")
-	if enc == "" || a.x.Raw || !a.x.Endpoint.JSON && !a.x.Endpoint.Metered {
-		return body, nil
+	if a.x.Raw || !a.x.Endpoint.JSON && !a.x.Endpoint.Metered {
+		return a.resp.Body, nil
 	}
-	var err error
-	switch strings.ToLower(enc) {
+	return plainBody(a.resp)
+}
+
+// plainBody undoes a reply's content encoding. One that we cannot read stays,
+// with the header that names it, and passes as it is.
+func plainBody(resp *http.Response) (body io.Reader, err error) {
+	switch strings.ToLower(resp.Header.Get("Content-Encoding")) {
 	case "identity":
+		body = resp.Body
 	case "gzip", "x-gzip":
-		body, err = gzip.NewReader(body)
+		body, err = gzip.NewReader(resp.Body)
 	case "deflate":
-		body, err = zlib.NewReader(body)
+		body, err = zlib.NewReader(resp.Body)
 	case "zstd":
-		var z *zstd.Decoder
-		if z, err = zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20)); err == nil {
-			body = z.IOReadCloser()
-		}
+		body, err = zstd.NewReader(resp.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
 	default:
-		return body, nil // it passes as it is, unread
+		return resp.Body, nil
 	}
 	if err == nil {
-		delete(a.resp.Header, "Content-Encoding")
-		a.resp.ContentLength = -1
+		resp.Header.Del("Content-Encoding")
+		resp.ContentLength = -1
 	}
 	return body, err
 }
@@ -55,12 +57,12 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 		a.whole = wholes.Get().(*wire.Reply)
 		a.whole.Reset(a.api)
 	}
-	if a.c.r.Method == http.MethodHead || a.resp.StatusCode == http.StatusNoContent || a.resp.StatusCode == http.StatusNotModified {
+	if a.c.r.Method == http.MethodHead || a.resp.StatusCode == http.StatusNotModified {
 		return a.answer(nil)
 	}
 	size := a.resp.ContentLength
-	if !a.x.Endpoint.JSON || size > maxWhole {
-		return a.copyOn(nil, body, false)
+	if !a.x.Endpoint.JSON || size > maxWhole || a.resp.Header.Get("Content-Encoding") != "" {
+		return a.copyOn(nil, body)
 	}
 	buf, whole, err := readUpTo(body, size, maxWhole)
 	if err != nil {
@@ -70,11 +72,10 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 	if bad := wire.CheckReply(a.api, a.resp.Header.Get("Content-Type"), buf, whole, a.whole); bad != nil {
 		return a.invalid(bad.Error())
 	}
-	a.watch.stop()
 	if whole {
 		return a.answer(buf)
 	}
-	return a.copyOn(buf, body, false)
+	return a.copyOn(buf, body)
 }
 
 // readUpTo reads r to its end or up to limit bytes; whole says which.
@@ -103,15 +104,26 @@ func readUpTo(r io.Reader, size int64, limit int) (buf []byte, whole bool, err e
 // answer sends a whole reply, once its record is written.
 func (a *attempt) answer(body []byte) *failure {
 	a.firstContent()
-	a.x.call.BytesOut = int64(len(body))
-	a.settle()
-	a.c.p.remember(a)
-	a.c.p.closeCall(a.c.r, a.x)
+	a.finish(len(body))
 	a.beginWhole(int64(len(body)))
-	if err := a.x.reply.finish(body); err != nil {
-		return a.clientGone()
-	}
+	_ = a.x.reply.finish(body) // a client that has gone now has gone with everything
 	return nil
+}
+
+// finish writes the record of a reply that is whole but for its last n bytes,
+// which go out after it.
+func (a *attempt) finish(n int) {
+	if a.x.closed {
+		return
+	}
+	c := a.x.call
+	if a.stream != nil && a.stream.Failed() != nil { // the upstream's own last word passes
+		a.record.ErrorClass = string(UpstreamError)
+		c.Outcome, c.ErrorClass = ledger.Failed, a.record.ErrorClass
+	}
+	c.BytesOut = a.x.reply.bytes() + int64(n)
+	a.settle()
+	a.c.p.closeCall(a.x)
 }
 
 // beginWhole sends the upstream's status and headers. size < 0: unknown.
@@ -128,20 +140,12 @@ func (a *attempt) beginWhole(size int64) {
 	})
 }
 
-// copyOn passes head and then body as they come. The last piece is held until
-// the body's end is known, so that the record is written before it leaves;
-// live pieces go at once.
-func (a *attempt) copyOn(head []byte, body io.Reader, live bool) *failure {
+// copyOn passes head and then body. The last piece is held until the body's
+// end is known, so that the record is written before it leaves.
+func (a *attempt) copyOn(head []byte, body io.Reader) *failure {
 	a.firstContent()
-	if live {
-		a.x.reply.begin(a.resp.StatusCode, false, func(h http.Header) {
-			copyReplyHeader(h, a.resp.Header)
-			a.x.ourHeaders(h)
-		})
-	} else {
-		a.beginWhole(a.resp.ContentLength)
-	}
-	flush := live || a.resp.ContentLength < 0
+	a.beginWhole(a.resp.ContentLength)
+	flush := a.resp.ContentLength < 0
 	one, two := buffers.Get().(*[]byte), buffers.Get().(*[]byte)
 	defer func() { buffers.Put(one); buffers.Put(two) }()
 	held := head
@@ -150,10 +154,6 @@ func (a *attempt) copyOn(head []byte, body io.Reader, live bool) *failure {
 		piece := (*one)[:n]
 		a.meter(piece)
 		if n > 0 {
-			a.watch.feed()
-			if live {
-				held, piece = piece, nil
-			}
 			if werr := a.x.reply.pass(held, flush); werr != nil {
 				return a.clientGone()
 			}
@@ -162,11 +162,59 @@ func (a *attempt) copyOn(head []byte, body io.Reader, live bool) *failure {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			return a.lastPiece(held)
+			a.finish(len(held))
+			_ = a.x.reply.finish(held) // a client that has gone now has gone with everything
+			return nil
 		default:
 			return a.cut(err)
 		}
 	}
+}
+
+// copyLive passes head and then body with a flush for each read. Where the
+// reply's own text tells its end, the record is written before that leaves.
+func (a *attempt) copyLive(head []byte, body io.Reader) *failure {
+	a.firstContent()
+	a.x.reply.begin(a.resp.StatusCode, false, func(h http.Header) {
+		copyReplyHeader(h, a.resp.Header)
+		a.x.ourHeaders(h)
+	})
+	a.watch.set(a.c.plan.timeouts.Idle, errIdle)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	piece := head
+	for {
+		var n int
+		var err error
+		if len(piece) == 0 {
+			n, err = body.Read(*buf)
+			piece = (*buf)[:n]
+		}
+		if len(piece) > 0 {
+			a.watch.feed()
+			a.meter(piece)
+			if a.ended() {
+				a.finish(len(piece))
+			}
+			if werr := a.x.reply.pass(piece, true); werr != nil && !a.x.closed {
+				return a.clientGone()
+			}
+			piece = nil
+		}
+		switch {
+		case err == nil:
+		case a.x.closed, errors.Is(err, io.EOF):
+			a.finish(0)
+			return nil
+		default:
+			return a.cut(err)
+		}
+	}
+}
+
+// ended reports whether what has passed is whole by its own grammar.
+func (a *attempt) ended() bool {
+	return a.stream != nil && a.stream.Done() || a.whole != nil && a.whole.Whole()
 }
 
 // meter shows a piece to whoever reads this reply's usage.
@@ -178,17 +226,6 @@ func (a *attempt) meter(piece []byte) {
 	case a.whole != nil:
 		a.whole.Feed(piece)
 	}
-}
-
-func (a *attempt) lastPiece(held []byte) *failure {
-	a.x.call.BytesOut = a.x.reply.bytes() + int64(len(held))
-	a.settle()
-	a.c.p.remember(a)
-	a.c.p.closeCall(a.c.r, a.x)
-	if err := a.x.reply.finish(held); err != nil {
-		return a.clientGone()
-	}
-	return nil
 }
 
 func setLength(h http.Header, n int64) { h["Content-Length"] = []string{strconv.FormatInt(n, 10)} }
