@@ -52,16 +52,14 @@ func (openAI) Error(f Failure) []byte {
 	return append(b, "}}"...)
 }
 
+// openAIType is as OpenAI writes it: a wrong key and an unknown model too are
+// invalid_request_error, and told apart by their code.
 func (f Failure) openAIType() string {
 	switch {
 	case f.Type != "":
 		return f.Type
-	case f.Status == 401:
-		return "authentication_error"
 	case f.Status == 403:
 		return "permission_error"
-	case f.Status == 404:
-		return "not_found_error"
 	case f.Status == 429:
 		return "rate_limit_error"
 	case f.Status >= 500:

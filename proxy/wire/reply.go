@@ -50,7 +50,10 @@ func (r *Reply) Reading() Reading {
 }
 
 // Whole reports whether a whole JSON text has been read.
-func (r *Reply) Whole() bool { return r.any && !r.broken && r.scan.state == scanDone }
+func (r *Reply) Whole() bool {
+	number := isNumberEnd(r.scan.state) && r.scan.depth() == 0 // a number has no end of its own
+	return r.any && !r.broken && (number || r.scan.state == scanDone)
+}
 
 var (
 	errEmpty   = errors.New("an empty body")

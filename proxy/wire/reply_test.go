@@ -18,7 +18,7 @@ var replySeeds = []struct {
 	api  API
 	text string
 }{
-	{Chat, chatReply}, {Messages, messagesReply}, {Responses, responsesReply}, {Generate, geminiReply}, {StreamGenerate, "[" + geminiReply + ",\r\n" + geminiReply + "]"}, {Chat, ""}, {Chat, "<html>"}, {Chat, chatReply + "x"}, {Chat, chatReply[:100]},
+	{Chat, chatReply}, {Messages, messagesReply}, {Responses, responsesReply}, {Generate, geminiReply}, {StreamGenerate, "[" + geminiReply + ",\r\n" + geminiReply + "]"}, {Chat, ""}, {Chat, "<html>"}, {Chat, "0"}, {Chat, "-"}, {Chat, chatReply + "x"}, {Chat, chatReply[:100]},
 	{Chat, `{"error":{"message":"m"}}`}, {Embeddings, `{"object":"list","data":[{"embedding":[0.1,2]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}`}, {Chat, `{"choices":[{"message":{"content":"` + strings.Repeat("long ", 300_000) + `"}}]}`},
 	{Responses, `{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"usage":{"input_tokens":1,"output_tokens":2}}`}, {Chat, `{"model":"` + strings.Repeat("m", maxShort+9) + `"}`},
 }
@@ -96,8 +96,8 @@ func TestReplyReading(t *testing.T) {
 	check(Responses, responsesReply, `{"input":9,"output":5}|gpt-x|completed|resp_1||"Hi"|true`)
 	check(Generate, geminiReply, `{"input":4,"output":2}|gemini-x|STOP|r1||"Hi"|true`)
 	check(StreamGenerate, "["+geminiReply+","+geminiReply+"]", `{"input":4,"output":2}|gemini-x|STOP|r1||"HiHi"|true`)
-	check(Embeddings, replySeeds[10].text, `{"input":8}|e||||""|true`)
-	check(Responses, replySeeds[12].text, `{"input":1,"output":2}||max_output_tokens|||""|true`)
+	check(Embeddings, replySeeds[12].text, `{"input":8}|e||||""|true`)
+	check(Responses, replySeeds[14].text, `{"input":1,"output":2}||max_output_tokens|||""|true`)
 	check(Chat, chatReply[:len(chatReply)-1], `{"input":10,"output":3}|m-1|tool_calls|c1|default|"Hi \"you\"f{\"a\":1}"|false`)
 	check(Completions, `{"choices":[{"text":"a","finish_reason":"length"},{"text":"b"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}`, `{"input":0,"output":0}||length|||"ab"|true`)
 	check(Chat, `{"choices":[{"message":{"content":null,"reasoning_content":"r","audio":{"transcript":"t","data":"QUJD"}}}]}`, `{}|||||"rt"|false`)
