@@ -229,6 +229,10 @@ func TestForeign(t *testing.T) {
 	if why := loop.foreign(r, true); why != "" {
 		t.Errorf("a followed link is refused: %s", why)
 	}
+	r.Header = http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"null"}} // a form of a page with no-referrer
+	if why := loop.foreign(r, true); why != "" {
+		t.Errorf("a form of our own is refused: %s", why)
+	}
 }
 
 // TestFirstStart: what is made once stays, and only its owner can read it.

@@ -93,12 +93,15 @@ func (n *names) foreign(r *http.Request, own bool) string {
 	if !n.has(r.Host) {
 		return "the name " + quote(r.Host)
 	}
-	if n.all() {
+	// Pages cannot write Sec-Fetch-Site, and browsers that hide an Origin as
+	// "null" still send it.
+	site := r.Header.Get("Sec-Fetch-Site")
+	if n.all() || site == "same-origin" {
 		return ""
 	}
 	origin := r.Header.Get("Origin")
 	if origin == "" {
-		if r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		if site == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
 			return "a page of another site"
 		}
 		return ""
