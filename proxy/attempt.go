@@ -171,7 +171,7 @@ func (a *attempt) request() (*http.Request, error) {
 	a.c.p.injectTrace(a, header)
 	u := p.kind.url(p, x.Endpoint, x.Path, a.model)
 	u.RawQuery = query(r.URL.RawQuery, u.RawQuery)
-	if p.kind.local && (isManagement(u.Path) || isManagement(strings.TrimPrefix(x.Path, "/v1"))) {
+	if p.kind.local && (isManagement(u.Path) || isManagement(strings.TrimPrefix(u.Path, strings.TrimSuffix(p.base.Path, "/")))) {
 		return nil, refuse(Forbidden, "This path manages the inference engine and is not open to callers.")
 	}
 	ctx := withConnectTimeout(a.ctx, a.c.plan.timeouts.Connect)
@@ -222,7 +222,22 @@ func (a *attempt) edits() []wire.Edit {
 		return []wire.Edit{{Span: x.View.ModelSpan, New: []byte(a.model)}}
 	}
 	a.asked = a.c.wantsUsage(a.target.Provider)
-	return x.View.Edits(wire.Want{Model: a.model, IncludeUsage: a.asked, DropWeir: true})
+	return x.View.Edits(wire.Want{Model: a.bodyModel(), IncludeUsage: a.asked, DropWeir: true})
+}
+
+// bodyModel is the name that the body's own member is to have. Where the path
+// names the model (Gemini) the body may repeat it as a resource name.
+func (a *attempt) bodyModel() string {
+	x := a.x
+	switch {
+	case x.Endpoint.Model == "":
+		return a.model
+	case x.View.Model == "" || a.model == x.Model:
+		return x.View.Model
+	case strings.HasPrefix(x.View.Model, "models/"):
+		return "models/" + a.model
+	}
+	return a.model
 }
 
 // authorize puts the credential on that this target may see: the client's own

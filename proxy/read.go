@@ -77,7 +77,7 @@ func (p *Proxy) look(r *http.Request, x *Exchange) error {
 	if err := readView(x); err != nil {
 		return err
 	}
-	if x.View.Model != "" {
+	if x.View.Model != "" && e.Model == "" {
 		x.Model = x.View.Model
 	}
 	if x.Model == "" && e.NeedsModel {

@@ -11,7 +11,14 @@ import (
 // A transport carries attempts to every upstream: one pool of connections per
 // host, HTTP/2 where TLS negotiates it. It follows no redirects, decodes
 // nothing and retries nothing that could be charged twice.
-type transport struct{ http *http.Transport }
+type transport struct{ http *roads }
+
+// roads are the ways to upstreams: lanes for small requests to plain HTTP,
+// http.Transport for all others.
+type roads struct {
+	*http.Transport
+	lanes *lanes
+}
 
 const (
 	idlePerHost   = 1024             // kept connections to one host
@@ -21,12 +28,13 @@ const (
 
 func newTransport() *transport {
 	dialer := &net.Dialer{KeepAlive: 15 * time.Second} // TCP_NODELAY is Go's default
-	return &transport{http: &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, connectTimeout(ctx))
-			defer cancel()
-			return dialer.DialContext(ctx, network, addr)
-		},
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, connectTimeout(ctx))
+		defer cancel()
+		return dialer.DialContext(ctx, network, addr)
+	}
+	return &transport{&roads{lanes: newLanes(dial), Transport: &http.Transport{
+		DialContext:            dial,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
@@ -37,10 +45,23 @@ func newTransport() *transport {
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeaderBack,
 		Proxy:                  http.ProxyFromEnvironment,
-	}}
+	}}}
 }
 
-func (t *transport) close() { t.http.CloseIdleConnections() }
+// RoundTrip sends a request the shortest way there is.
+func (r *roads) RoundTrip(req *http.Request) (*http.Response, error) {
+	if r.lanes.takes(req) {
+		if through, err := r.Proxy(req); err == nil && through == nil {
+			return r.lanes.roundTrip(req)
+		}
+	}
+	return r.Transport.RoundTrip(req)
+}
+
+func (t *transport) close() {
+	t.http.CloseIdleConnections()
+	t.http.lanes.close()
+}
 
 type connectKey struct{}
 
