@@ -138,7 +138,7 @@ func (e *encoder) usage(f field, u costs.Usage) {
 func appendCall(dst []byte, c *Call) []byte {
 	e := encoder{dst}
 	e.str(fID, c.ID)
-	e.num(fStart, c.Start.UnixMicro())
+	e.num(fStart, micros(c.Start))
 	e.str(fProject, c.ProjectID)
 	e.str(fKey, c.KeyID)
 	e.str(fCustomer, c.Customer)
@@ -205,7 +205,7 @@ func (e *encoder) attempt(a *Attempt) {
 func appendBodies(dst []byte, b *Bodies) []byte {
 	e := encoder{dst}
 	e.str(fID, b.CallID)
-	e.num(fAt, b.At.UnixMicro())
+	e.num(fAt, micros(b.At))
 	e.bytes(fRequest, b.Request)
 	e.bytes(fResponse, b.Response)
 	e.flag(fTruncated, b.Truncated)
@@ -322,7 +322,7 @@ func (c *Call) stringField(tag field) *string {
 func (c *Call) setField(tag field, n int64, b []byte) (err error) {
 	switch tag {
 	case fStart:
-		c.Start = time.UnixMicro(n).UTC()
+		c.Start = fromMicros(n)
 	case fTag:
 		c.Tags, err = addPair(c.Tags, b)
 	case fMetadata:
@@ -395,7 +395,7 @@ func decodeBodies(p []byte) (*Bodies, error) {
 		case fID:
 			out.CallID = string(b)
 		case fAt:
-			out.At = time.UnixMicro(n).UTC()
+			out.At = fromMicros(n)
 		case fRequest:
 			out.Request = append([]byte(nil), b...)
 		case fResponse:

@@ -180,7 +180,10 @@ func eachRecord(id spoolID, path string, from int64, f func(record) error) (int6
 		return from, fmt.Errorf("open spool segment: %w", err)
 	}
 	defer file.Close() // read only
-	s := segmentReader{id: id, file: file, offset: from}
+	return readRecords(&segmentReader{id: id, file: file, offset: from}, f)
+}
+
+func readRecords(s *segmentReader, f func(record) error) (int64, error) {
 	for {
 		r, err := s.next(1 << 62)
 		if err != nil || r.size == 0 {
