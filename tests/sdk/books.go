@@ -69,9 +69,12 @@ func (l line) aborts() bool { return strings.HasSuffix(l.Case, "abort") }
 func (l line) unmetered() bool { return l.Case == "count_tokens" || l.Case == "bad_key" }
 
 // audit compares the ledger with what a case saw: one row per request, with
-// its model, outcome and tokens.
-func (b ledger) audit(program string, l line) (wrong []string) {
+// its model, outcome and tokens; and for the key of a stranger none.
+func (b ledger) audit(program string, l line, keyed bool) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	if keyed && l.Case == "bad_key" {
+		l.HTTP = nil
+	}
 	if n := len(b.bySession[program+"/"+l.Case]); n != len(l.HTTP) {
 		say("the ledger has %d rows for %d requests", n, len(l.HTTP))
 	}
@@ -92,6 +95,9 @@ func (b ledger) audit(program string, l line) (wrong []string) {
 			if _, out := r.tokens(); out == 0 || r.UsageSource != "partial" && r.UsageSource != "estimated" {
 				say("%s: an aborted stream with %d output tokens, usage %q", r.ID, out, r.UsageSource)
 			}
+		}
+		if keyed != (r.KeyID != "") {
+			say("%s: key %q", r.ID, r.KeyID)
 		}
 		if r.Outcome != want || r.Status != h.Status {
 			say("%s: outcome %q and status %d, want %q and %d", r.ID, r.Outcome, r.Status, want, h.Status)

@@ -32,7 +32,7 @@ func sound(l line) string {
 	for _, h := range l.HTTP {
 		got = append(got, h.Status)
 	}
-	want := []int{200}
+	want := []int{200} // of bad_key and unknown_model too: the mock takes any
 	switch name := strings.TrimPrefix(l.Case, "claude_"); {
 	case name == "retry_429":
 		want = []int{429, 200}

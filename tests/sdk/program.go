@@ -66,11 +66,14 @@ func (p program) models() map[string]any {
 	return m
 }
 
+// unserved is a model that Weir has no route for. The mock itself takes any name.
+const unserved = "nobody-serves-this"
+
 func models(vendor, program string) map[string]any {
 	chat := map[string]string{"openai": "gpt-4o-mini", "anthropic": "claude-haiku-5-5", "gemini": "gemini-2.5-flash"}[vendor]
 	own := "-for-" + strings.ReplaceAll(program, "/", "-")
 	m := map[string]any{
-		"chat": chat, "tools": chat,
+		"chat": chat, "tools": chat, "unknown": unserved,
 		"embed":     map[string]string{"openai": "text-embedding-3-small", "gemini": "gemini-embedding-001"}[vendor],
 		"slow":      chat + "-mock-words-300-tps-30",
 		"truncated": chat + "-mock-words-50-endafter-8",

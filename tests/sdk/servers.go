@@ -99,12 +99,12 @@ func (p *process) stop() {
 }
 
 // mock starts weir mock, with all its counts at zero.
-func (s *suite) mock(ctx context.Context, name string) (*process, error) {
+func (s *suite) mock(ctx context.Context, name string, flags ...string) (*process, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	return s.start(ctx, name, addr, "mock", "--listen", addr, "--fixed-time")
+	return s.start(ctx, name, addr, append([]string{"mock", "--listen", addr, "--fixed-time"}, flags...)...)
 }
 
 // gateway starts weir serve in front of an upstream and returns it with its
@@ -140,5 +140,6 @@ providers:
 routes:
   - {model: "claude-*", targets: [{provider: claude}], retries: 0}
   - {model: "gemini-*", targets: [{provider: google}], retries: 0}
-  - {model: "*", targets: [{provider: openai}], retries: 0}
+  - {model: "gpt-*", targets: [{provider: openai}], retries: 0}
+  - {model: "text-embedding-*", targets: [{provider: openai}], retries: 0}
 `

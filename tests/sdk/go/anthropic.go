@@ -29,6 +29,7 @@ func anthropicGo() []*Case {
 		{name: "retry_500", run: s.retried("retry_500")},
 		{name: "abort", run: s.abort},
 		{name: "truncated", run: s.truncated},
+		{name: "unknown_model", run: s.refused("unknown")},
 		{name: "bad_key", run: s.refused("chat", option.WithAPIKey(badKey))},
 	}
 }

@@ -34,6 +34,7 @@ func openaiGo() []*Case {
 		{name: "retry_500", run: s.retried("retry_500")},
 		{name: "abort", run: s.abort},
 		{name: "truncated", run: s.truncated},
+		{name: "unknown_model", run: s.refused("unknown")},
 		{name: "bad_key", run: s.refused("chat", option.WithAPIKey(badKey))},
 	}
 }

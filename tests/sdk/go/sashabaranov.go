@@ -29,6 +29,7 @@ func sashabaranov() []*Case {
 		{name: "error_stream", run: s.refusedStream},
 		{name: "abort", run: s.abort},
 		{name: "truncated", run: s.truncated},
+		{name: "unknown_model", run: s.refused("unknown")},
 		{name: "bad_key", run: s.badKey},
 	}
 }

@@ -105,6 +105,7 @@ await run({
   abort: () => aborted(openai.chat(MODELS.slow)),
   truncated: () => truncated(openai.chat(MODELS.truncated)),
   claude_truncated: () => truncated(anthropic(A.truncated)),
+  unknown_model: () => refused(openai.chat(MODELS.unknown)),
   bad_key: () => refused(createOpenAI({ baseURL: BASE + "/v1", apiKey: BAD_KEY }).chat(MODELS.chat)),
 
   claude_chat: (c) => told(c, A.chat, anthropic(A.chat)),

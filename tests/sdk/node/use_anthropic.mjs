@@ -113,6 +113,8 @@ await run({
     }
   },
 
+  unknown_model: () => refused({ model: MODELS.unknown }),
+
   async bad_key() {
     try {
       await new Anthropic({ baseURL: BASE, apiKey: BAD_KEY }).messages.create(ask());

@@ -124,5 +124,6 @@ await run({
     }
   },
 
+  unknown_model: () => refused(MODELS.unknown),
   bad_key: () => refused(MODELS.chat, { key: BAD_KEY }),
 });

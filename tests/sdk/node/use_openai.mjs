@@ -169,6 +169,8 @@ await run({
     }
   },
 
+  unknown_model: () => refused(MODELS.unknown),
+
   async bad_key() {
     try {
       await new OpenAI({ baseURL: BASE + "/v1", apiKey: BAD_KEY }).chat.completions.create({ model: MODELS.chat, messages });

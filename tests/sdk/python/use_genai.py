@@ -195,6 +195,11 @@ def truncated(c):
 
 
 @case
+def unknown_model(c):
+    return refused(MODELS["unknown"])
+
+
+@case
 def bad_key(c):
     return refused(MODELS["chat"], key=BAD_KEY)
 

@@ -248,6 +248,11 @@ def truncated(c):
 
 
 @case
+def unknown_model(c):
+    return refused(MODELS["unknown"])
+
+
+@case
 def bad_key(c):
     try:
         client.with_options(api_key=BAD_KEY).chat.completions.create(model=MODELS["chat"], messages=MESSAGES)
