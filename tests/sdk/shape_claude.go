@@ -17,8 +17,10 @@ func claudeCode() []shape {
 	shapes := []shape{
 		{name: "messages", path: "/v1/messages?beta=true", body: messages, metered: true},
 		{name: "count_tokens", path: "/v1/messages/count_tokens?beta=true", body: claudeCount()},
-		{name: "title, not streamed", path: "/v1/messages?beta=true", metered: true,
-			body: []byte(`{"model":"claude-haiku-5-5","max_tokens":32,"messages":[{"role":"user","content":"quota"}],"metadata":{"user_id":"user_0123_account__session_4567"}}`)},
+		{
+			name: "title, not streamed", path: "/v1/messages?beta=true", metered: true,
+			body: []byte(`{"model":"claude-haiku-5-5","max_tokens":32,"messages":[{"role":"user","content":"quota"}],"metadata":{"user_id":"user_0123_account__session_4567"}}`),
+		},
 	}
 	for i := range 4 {
 		shapes = append(shapes, shape{name: fmt.Sprint("speculative abort ", i+1), path: "/v1/messages?beta=true", body: slow, metered: true, abortAt: 1500 + 400*i})

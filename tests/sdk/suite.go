@@ -28,7 +28,6 @@ type suite struct {
 // A cell of the table counts the checks of a program in a phase.
 type cell struct {
 	cases, failed int
-	seconds       float64
 }
 
 // check counts one check; what is wrong with it is printed at once.
