@@ -6,7 +6,7 @@ BENCH    ?=
 export GOFLAGS ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-go test-quick test-sdks lint fuzz bench try-local-model
+.PHONY: help build run test test-go test-quick test-sdks lint fuzz soak bench try-local-model
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t what; do printf '  make %-16s %s\n' "$$t" "$$what"; done
@@ -35,6 +35,9 @@ lint: ## gofumpt, go vet, staticcheck, deadcode
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	tools/fuzz $(FUZZTIME)
+
+soak: ## the kill -9 tests, hundreds of times
+	WEIR_KILLS=300 go test -count=1 -timeout 30m -v -run Killed ./cmd/weir ./ledger
 
 bench: ## the benchmarks of bench/README.md; BENCH="-quick" for a short run
 	go run ./bench $(BENCH)
