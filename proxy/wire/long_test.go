@@ -60,7 +60,7 @@ func TestStreamMemoryIsBounded(t *testing.T) {
 	} {
 		s := NewStream(Chat, StreamOptions{})
 		s.Feed([]byte(c.head))
-		for range 1000 { // 32 MiB
+		for range 300 { // some 10 MiB
 			s.Feed(c.piece)
 			if len(s.Held()) > maxEvent+len(c.piece) || len(s.Reading().Text) > maxText {
 				t.Fatalf("%q: holds %d bytes and %d of text", c.head, len(s.Held()), len(s.Reading().Text))

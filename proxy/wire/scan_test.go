@@ -94,7 +94,7 @@ func TestScan(t *testing.T) {
 		checkScan(t, []byte(s), 1)
 	}
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 5000 { // broken texts
+	for range 3000 { // broken texts
 		p := []byte(scanSeeds[r.IntN(len(scanSeeds))])
 		if len(p) == 0 || len(p) > 200 {
 			continue

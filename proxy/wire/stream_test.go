@@ -115,7 +115,7 @@ func TestStreamLaws(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(5, 6))
-	for range 3000 { // broken streams
+	for range 1000 { // broken streams
 		seed := streamSeeds[r.IntN(len(streamSeeds))]
 		p := []byte(seed.text)
 		if len(p) == 0 || len(p) > 5000 {
@@ -168,7 +168,7 @@ func TestPatternIsTheParser(t *testing.T) {
 		{StreamGenerate, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}],\"x\":%s}\n\n"},
 	}
 	r := rand.New(rand.NewPCG(7, 8))
-	for range 400 {
+	for range 250 {
 		var text []byte
 		frame := frames[r.IntN(len(frames))]
 		for range 12 {
