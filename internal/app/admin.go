@@ -1,49 +1,61 @@
 package app
 
 import (
-	"crypto/rand"
-	_ "embed"
 	"encoding/json"
-	"html/template"
 	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weir/config"
+	"weir/console"
+	"weir/ledger"
 )
 
-//go:embed page.html
-var pageText string
-
-var page = template.Must(template.New("page").Parse(pageText))
-
-// adminHandler is the admin listener: a page for people, the admin API behind
-// the token, and what machines ask for.
+// adminHandler is the admin listener: the console with the admin API, and
+// what machines ask for.
 func (a *App) adminHandler(c *config.Config) (http.Handler, error) {
 	var err error
 	if a.token, err = loadToken(c.Admin.Token, c.DataDir); err != nil {
 		return nil, err
 	}
+	face, err := console.New(console.Options{
+		Token: string(a.token.Value), DB: a.db, Keys: ledger.NewKeys(a.db, a.secret), KeysChanged: a.keys.Refresh,
+		Calls:  ledger.NewCalls(a.db, c.Spool.Dir),
+		Config: func() any { return a.config.Load().Redacted() },
+		Routes: a.routes, Providers: a.providers, Status: a.status, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", a.servePage)
+	mux.Handle("/", face)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", a.serveReady)
-	mux.Handle("/api/v1/", a.token.guard(a.api()))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		adminError(w, http.StatusNotFound, "not_found", "There is nothing at "+quote(r.URL.Path)+" on the admin listener. The LLM APIs are at "+a.URL()+".")
-	})
+	mux.HandleFunc("/v1/", a.elsewhere)
+	mux.HandleFunc("/v1beta/", a.elsewhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if why := a.admin.names.Load().foreign(r, true); why != "" {
+		own := a.admin.names.Load()
+		if why := own.foreign(r, true); why != "" && !(own.has(r.Host) && namelessLogin(r)) {
 			adminError(w, http.StatusForbidden, "foreign_host", "Weir does not answer requests from "+why+". If it should, add the name to admin.hosts in its configuration.")
 			return
 		}
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// namelessLogin reports whether a browser hides where its login form came
+// from, as it does for pages without a referrer, over plain HTTP without
+// saying that it was a page of our own. To log in takes the token, and to log
+// out does no harm.
+func namelessLogin(r *http.Request) bool {
+	return r.Header.Get("Origin") == "null" && r.Header.Get("Sec-Fetch-Site") == "" && (r.URL.Path == "/login" || r.URL.Path == "/logout")
+}
+
+// elsewhere helps who took the one listener for the other.
+func (a *App) elsewhere(w http.ResponseWriter, r *http.Request) {
+	adminError(w, http.StatusNotFound, "not_found", "There is nothing at "+quote(r.URL.Path)+" on the admin listener. The LLM APIs are at "+a.URL()+".")
 }
 
 // serveReady says whether Weir takes traffic. The stores have no part in it:
@@ -56,20 +68,6 @@ func (a *App) serveReady(w http.ResponseWriter, _ *http.Request) {
 	plainText(w, http.StatusOK, "ready")
 }
 
-// servePage serves the one page. The token never reaches it by the server: it
-// is behind the # of the login link, which browsers keep to themselves.
-func (a *App) servePage(w http.ResponseWriter, _ *http.Request) {
-	nonce := rand.Text()
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; style-src 'nonce-"+nonce+"'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	err := page.Execute(w, map[string]any{"Nonce": nonce, "URL": a.URL(), "Version": a.o.Version, "Auth": string(a.config.Load().Auth)})
-	if err != nil {
-		a.log.Debug("the page was not taken", "err", err)
-	}
-}
-
 // adminError answers as the admin API does.
 func adminError(w http.ResponseWriter, status int, code, message string) {
 	body, err := json.Marshal(map[string]any{"error": map[string]any{"code": code, "message": strings.ToValidUTF8(message, "?")}})
@@ -78,6 +76,7 @@ func adminError(w http.ResponseWriter, status int, code, message string) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n'))
 }

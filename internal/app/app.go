@@ -51,6 +51,7 @@ type App struct {
 	tracer   trace.Tracer // nil: off
 	registry *prometheus.Registry
 	reloads  *reloadMetrics
+	started  time.Time
 	mockURL  string // of the built-in mock; "" = it isn't needed
 
 	data, admin *listener
@@ -74,7 +75,7 @@ type closer struct {
 
 // Start starts Weir. On an error nothing is left running.
 func Start(o Options) (*App, error) {
-	a := &App{o: o, log: o.Log, registry: prometheus.NewRegistry(), failed: make(chan error, 4)}
+	a := &App{o: o, log: o.Log, started: time.Now(), registry: prometheus.NewRegistry(), failed: make(chan error, 4)}
 	if a.log == nil {
 		a.log = slog.Default()
 	}

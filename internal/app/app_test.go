@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -152,34 +153,57 @@ func TestServe(t *testing.T) {
 	check("GET", admin+"/readyz", "", 200, "ready")
 	check("GET", admin+"/metrics", "", 200, `weir_requests_total{`)
 	check("GET", admin+"/metrics", "", 200, `weir_config_reload_success 1`)
-	check("GET", admin+"/", "", 200, h.URL())
 	check("GET", admin+"/v1/models", "", 404, "nothing at")
 	check("GET", admin+"/api/v1/calls", "", 401, "admin token")
 	check("GET", admin+"/api/v1/calls", "", 401, "admin token", "Authorization", "Bearer wrong")
 	check("GET", admin+"/api/v1/calls", "", 401, "admin token", "Authorization", "Bearer ")
+	check("GET", admin+"/", "", 200, "Admin token")
+	check("POST", admin+"/login", "token=wrong", 401, "not the admin token", "Origin", "null", "Content-Type", "application/x-www-form-urlencoded")
+	check("POST", admin+"/api/v1/keys", "{}", 403, "foreign_host", "Origin", "null")
+	check("POST", admin+"/login", "", 403, "foreign_host", "Origin", "https://evil.example.com")
+	check("POST", admin+"/login", "", 403, "foreign_host", "Host", "evil.example.com", "Origin", "null")
 	check("GET", h.URL()+"/v1/models", "", 431, "", "X-Long", strings.Repeat("x", 300<<10))
 	check("GET", h.URL()+"/v1/models", "", 403, "foreign_host", "Host", "evil.example.com")
 	check("GET", h.URL()+"/v1/models", "", 403, `"type":"error"`, "Host", "evil.example.com", "anthropic-version", "2023-06-01")
 	check("GET", admin+"/metrics", "", 403, "foreign_host", "Host", "evil.example.com")
 }
 
-// TestPage: the page holds no secret and may load nothing from elsewhere.
-func TestPage(t *testing.T) {
-	h := start(t, basic)
-	resp, err := h.http.Get(h.AdminURL())
-	if err != nil {
-		t.Fatal(err)
+// TestConsole: the admin API sees what the data plane did, and keys made
+// through it count at once.
+func TestConsole(t *testing.T) {
+	h := start(t, strings.Replace(basic, "providers", "auth: keys\nproviders", 1)+"routes: [{model: fast, targets: [{provider: mock, model: gpt-4o-mini}]}]\n")
+	api := func(method, path, body string, status int) string {
+		t.Helper()
+		got, text := h.do(method, h.AdminURL()+"api/v1/"+path, body, "Authorization", "Bearer "+string(h.Token().Value))
+		if got != status {
+			t.Errorf("%s %s = %d %s, want %d", method, path, got, text, status)
+		}
+		return text
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
+	if status, body := h.chat("fast"); status != 401 {
+		t.Errorf("without a key: %d %s", status, body)
 	}
-	if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
-		t.Errorf("CSP: %s", csp)
+	var made struct {
+		Secret string `json:"secret"`
 	}
-	if strings.Contains(string(body), string(h.Token().Value)) {
-		t.Error("the page holds the admin token")
+	if err := json.Unmarshal([]byte(api("POST", "keys", `{"name":"k","project":"p"}`, 201)), &made); err != nil || made.Secret == "" {
+		t.Fatal(err, made)
+	}
+	if status, body := h.chat("fast", "Authorization", "Bearer "+made.Secret); status != 200 {
+		t.Errorf("with the key: %d %s", status, body)
+	}
+	contains := func(text, part string) {
+		t.Helper()
+		if !strings.Contains(text, part) {
+			t.Errorf("%s\nlacks %s", text, part)
+		}
+	}
+	contains(api("GET", "calls", "", 200), `"asked_model":"fast"`)
+	contains(api("GET", "routes", "", 200), `"fast"`)
+	contains(api("GET", "config", "", 200), `"keepalive":"15s"`)
+	contains(api("GET", "openapi.json", "", 200), `"openapi"`)
+	if status, page := h.do("GET", h.AdminURL(), ""); status != 200 || strings.Contains(page, string(h.Token().Value)) {
+		t.Errorf("the page: %d, or it holds the admin token", status)
 	}
 }
 

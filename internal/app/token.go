@@ -2,12 +2,9 @@ package app
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,19 +56,4 @@ func writeFile(path, text string) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return os.Rename(f.Name(), path)
-}
-
-// guard lets only those through that show the token.
-func (t Token) guard(next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(t.Value))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
-		if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-			w.Header().Set("Www-Authenticate", `Bearer realm="weir"`)
-			adminError(w, http.StatusUnauthorized, "unauthorized", "The admin API wants the admin token as Authorization: Bearer.")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
