@@ -139,3 +139,36 @@ func TestReadFailure(t *testing.T) {
 	check(`{"detail":"m"}`, Failure{Message: "m"})
 	check(`{"detail":[{"loc":["body"],"msg":"m"}]}`, Failure{})
 }
+
+func TestStatusOf(t *testing.T) {
+	check := func(kind, code string, want int) {
+		t.Helper()
+		if got := statusOf(kind, code); got != want {
+			t.Errorf("statusOf(%q, %q) = %d, want %d", kind, code, got, want)
+		}
+	}
+	check("", "", 500)
+	check("server_error", "", 500)
+	check("api_error", "", 500)
+	check("INTERNAL", "", 500)
+	check("overloaded_error", "", 529)
+	check("rate_limit_error", "", 429)
+	check("requests", "rate_limit_exceeded", 429)
+	check("insufficient_quota", "insufficient_quota", 429)
+	check("RESOURCE_EXHAUSTED", "", 429)
+	check("invalid_request_error", "invalid_api_key", 401)
+	check("authentication_error", "", 401)
+	check("UNAUTHENTICATED", "", 401)
+	check("PERMISSION_DENIED", "", 403)
+	check("invalid_request_error", "model_not_found", 404)
+	check("NOT_FOUND", "", 404)
+	check("billing_error", "", 402)
+	check("request_too_large", "", 413)
+	check("timeout_error", "", 504)
+	check("DEADLINE_EXCEEDED", "", 504)
+	check("UNAVAILABLE", "", 503)
+	check("invalid_request_error", "", 400)
+	check("invalid_request_error", "context_length_exceeded", 400)
+	check("INVALID_ARGUMENT", "", 400)
+	check("BadRequestError", "", 400)
+}

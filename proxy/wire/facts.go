@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"weir/costs"
@@ -463,19 +464,42 @@ func (f *Failure) fill(raw []byte) {
 	}
 }
 
-// statusOf is the HTTP status that an in-band error would have had.
+// statusOf is the HTTP status that an in-band error would have had, by the
+// words of OpenAI, Anthropic and google.rpc.Code.
 func statusOf(kind, code string) int {
-	for _, word := range []string{kind, code} {
-		switch {
-		case strings.Contains(word, "overloaded"):
-			return 529
-		case strings.Contains(word, "rate_limit"), strings.Contains(word, "quota"), word == "RESOURCE_EXHAUSTED":
-			return 429
-		case strings.Contains(word, "invalid"), word == "INVALID_ARGUMENT":
-			return 400
-		case strings.Contains(word, "timeout"), word == "DEADLINE_EXCEEDED":
-			return 504
+	for _, word := range []string{code, kind} {
+		if status := statusOfWord(strings.ToLower(word)); status != 0 {
+			return status
 		}
 	}
 	return 500
+}
+
+func statusOfWord(word string) int {
+	has := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(word, part) })
+	}
+	switch {
+	case has("overloaded"):
+		return 529
+	case has("rate_limit", "quota", "resource_exhausted", "too_many_requests"):
+		return 429
+	case has("api_key", "authentication", "unauthenticated"):
+		return 401
+	case has("permission"):
+		return 403
+	case has("not_found"):
+		return 404
+	case has("timeout", "deadline_exceeded"):
+		return 504
+	case has("billing"):
+		return 402
+	case has("too_large"):
+		return 413
+	case has("unavailable"):
+		return 503
+	case has("invalid", "context_length", "failed_precondition", "content_filter", "content_policy", "badrequest", "bad_request"):
+		return 400
+	}
+	return 0
 }

@@ -289,7 +289,7 @@ func (s *scanner) step(c byte, at int64) (took bool, err error) {
 	case afterMinus, afterZero, inInteger, afterDot, inFraction, afterE, afterESign, inExponent:
 		return s.number(c, at)
 	}
-	if c == ' ' || c == '\n' || c == '\t' || c == '\r' {
+	if isSpace(c) {
 		return true, nil
 	}
 	switch s.state {
@@ -313,6 +313,8 @@ func (s *scanner) step(c byte, at int64) (took bool, err error) {
 	}
 	return true, s.fail(at, "expected nothing more after the value")
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
 func (s *scanner) memberName(c byte, at int64) error {
 	switch {

@@ -284,7 +284,7 @@ func (s *Stream) dispatch(ev []byte) (strip bool) {
 	if e.joined {
 		data = e.lines
 	}
-	data = bytes.Trim(data, " \t\r\n")
+	data = trimSpace(data)
 	name := ev[e.name.Start:e.name.End]
 	switch {
 	case len(data) == 0:
@@ -396,4 +396,15 @@ func (s *Stream) judgeMessages(kind []byte) (visible bool) {
 		return s.facts.content || item != "text_delta" && item != "thinking_delta"
 	}
 	return true
+}
+
+// trimSpace takes JSON's white space off both ends.
+func trimSpace(p []byte) []byte {
+	for len(p) > 0 && isSpace(p[0]) {
+		p = p[1:]
+	}
+	for len(p) > 0 && isSpace(p[len(p)-1]) {
+		p = p[:len(p)-1]
+	}
+	return p
 }
