@@ -212,8 +212,10 @@ func absent[T any](name string) property[T] {
 	return property[T]{
 		name: name, doc: "Not in this version.", hidden: true,
 		schema: schema{"anyOf": []any{
-			schema{"type": "null"}, schema{"type": "string", "pattern": "^$|" + variablePattern},
-			schema{"type": "array", "maxItems": 0}, schema{"type": "object", "maxProperties": 0},
+			schema{"type": "null"},
+			schema{"type": "string", "pattern": "^$|" + variablePattern},
+			schema{"type": "array", "maxItems": 0},
+			schema{"type": "object", "maxProperties": 0},
 		}},
 		read: func(d *decoder, n *yaml.Node, _ *T) {
 			at := d.resolve(n)
