@@ -303,16 +303,20 @@ func TestResolve(t *testing.T) {
 
 func TestPrune(t *testing.T) {
 	db := openStore(t, t.TempDir())
+	rows := rowStore{db: db}
 	now := time.Now()
 	for i := range 1200 {
 		at := now.Add(-2 * time.Hour)
 		if i%2 == 0 {
 			at = now
 		}
-		_, err := writeBatch(t.Context(), db, batch{bodies: []*Bodies{{CallID: fmt.Sprint(i), At: at, Request: []byte("x")}}})
+		_, err := rows.write(t.Context(), batch{bodies: []*Bodies{{CallID: fmt.Sprint(i), At: at, Request: []byte("x")}}})
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := rows.close(); err != nil {
+		t.Fatal(err)
 	}
 	n, err := PruneBodies(t.Context(), db, now.Add(-time.Hour))
 	if err != nil || n != 600 {

@@ -30,6 +30,7 @@ type openCall struct {
 type shipper struct {
 	spool   *spool
 	db      *sqldb.DB
+	rows    rowStore
 	log     *slog.Logger
 	onBatch func([]*Call)
 
@@ -62,7 +63,7 @@ const (
 )
 
 func newShipper(sp *spool, o RecorderOptions) *shipper {
-	return &shipper{spool: sp, db: o.DB, log: o.Log, onBatch: o.OnBatch, open: map[string]openCall{}}
+	return &shipper{spool: sp, db: o.DB, rows: rowStore{db: o.DB}, log: o.Log, onBatch: o.OnBatch, open: map[string]openCall{}}
 }
 
 // all ships until nothing is left, or stop is closed, or the store fails.
@@ -175,6 +176,7 @@ func (s *shipper) close() {
 	if s.file != nil {
 		_ = s.file.Close() // it was only read
 	}
+	_ = s.rows.close() // nothing of them is left to write
 }
 
 // take sorts one record into the batch.
@@ -295,7 +297,7 @@ func (s *shipper) carryForward(limit int64) error {
 // store writes a batch. Where a row is refused for what it is, the batch is
 // stored row by row, and that one kept aside.
 func (s *shipper) store(ctx context.Context, b batch) error {
-	fresh, err := writeBatch(ctx, s.db, b)
+	fresh, err := s.rows.write(ctx, b)
 	if err != nil && sqldb.IsRowFault(err) {
 		fresh, err = s.storeApart(ctx, b)
 	}
@@ -312,7 +314,7 @@ func (s *shipper) store(ctx context.Context, b batch) error {
 }
 
 func (s *shipper) storeApart(ctx context.Context, b batch) (fresh []*Call, err error) {
-	fresh, rejected, err := writeApart(ctx, s.db, b, func(rec []byte) error {
+	fresh, rejected, err := s.rows.writeApart(ctx, b, func(rec []byte) error {
 		return keepAside(filepath.Join(s.spool.dir, "rejected.log"), rec)
 	})
 	if err != nil {

@@ -29,16 +29,45 @@ const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer
 	cache_read = cache_read + excluded.cache_read, output = output + excluded.output, reasoning = reasoning + excluded.reasoning,
 	total = total + excluded.total`
 
-// writeBatch stores rows, their hours and the new position in one
-// transaction, so that no death in between can count a row twice. It returns
-// the calls that were not in the store yet.
-func writeBatch(ctx context.Context, db *sqldb.DB, b batch) (fresh []*Call, err error) {
-	err = db.Write(ctx, func(tx *sql.Tx) error {
-		w, err := newWriter(ctx, tx)
+// A rowStore writes batches, by statements that are prepared once. The zero
+// statements are prepared at first use.
+type rowStore struct {
+	db                  *sqldb.DB
+	call, attempt, hour *sql.Stmt
+}
+
+func (s *rowStore) prepare(ctx context.Context) error {
+	for _, p := range []struct {
+		to   **sql.Stmt
+		text string
+	}{{&s.call, insertCall}, {&s.attempt, insertAttempt}, {&s.hour, upsertHour}} {
+		if *p.to != nil {
+			continue
+		}
+		stmt, err := s.db.Prepare(ctx, p.text)
 		if err != nil {
 			return err
 		}
-		defer w.close()
+		*p.to = stmt
+	}
+	return nil
+}
+
+func (s *rowStore) close() error {
+	var err error
+	for _, stmt := range []*sql.Stmt{s.call, s.attempt, s.hour} {
+		if stmt != nil {
+			err = errors.Join(err, stmt.Close())
+		}
+	}
+	return err
+}
+
+// write stores rows, their hours and the new position in one transaction, so
+// that no death in between can count a row twice. It returns the calls that
+// were not in the store yet.
+func (s *rowStore) write(ctx context.Context, b batch) (fresh []*Call, err error) {
+	err = s.transact(ctx, func(w *writer) error {
 		for _, c := range b.calls {
 			if err := w.call(c); err != nil {
 				return err
@@ -57,13 +86,8 @@ func writeBatch(ctx context.Context, db *sqldb.DB, b batch) (fresh []*Call, err 
 
 // writeApart stores a batch in one transaction, each row behind a savepoint,
 // and hands those that the store refuses to aside, as records, before it commits.
-func writeApart(ctx context.Context, db *sqldb.DB, b batch, aside func(rec []byte) error) (fresh []*Call, rejected int, err error) {
-	err = db.Write(ctx, func(tx *sql.Tx) error {
-		w, err := newWriter(ctx, tx)
-		if err != nil {
-			return err
-		}
-		defer w.close()
+func (s *rowStore) writeApart(ctx context.Context, b batch, aside func(rec []byte) error) (fresh []*Call, rejected int, err error) {
+	err = s.transact(ctx, func(w *writer) error {
 		rejected = 0
 		refuse := func(kind recordKind, payload []byte) error {
 			rejected++
@@ -95,13 +119,25 @@ func writeApart(ctx context.Context, db *sqldb.DB, b batch, aside func(rec []byt
 	return fresh, rejected, err
 }
 
+func (s *rowStore) transact(ctx context.Context, f func(w *writer) error) error {
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		return f(&writer{
+			ctx: ctx, tx: tx, hours: map[hourKey]*hour{},
+			calls: tx.StmtContext(ctx, s.call), trials: tx.StmtContext(ctx, s.attempt), byHour: tx.StmtContext(ctx, s.hour),
+		})
+	})
+}
+
 // A writer stores rows in one transaction.
 type writer struct {
-	ctx           context.Context
-	tx            *sql.Tx
-	calls, trials *sql.Stmt
-	fresh         []*Call // that the store did not have
-	hours         map[hourKey]*hour
+	ctx                   context.Context
+	tx                    *sql.Tx
+	calls, trials, byHour *sql.Stmt
+	fresh                 []*Call // that the store did not have
+	hours                 map[hourKey]*hour
 }
 
 // apart does f behind a savepoint. refused says that the store would not take
@@ -130,23 +166,6 @@ type hourKey struct {
 }
 
 type hour struct{ calls, attempts, input, cacheRead, output, reasoning, total int64 }
-
-func newWriter(ctx context.Context, tx *sql.Tx) (*writer, error) {
-	w := &writer{ctx: ctx, tx: tx, hours: map[hourKey]*hour{}}
-	var err error
-	if w.calls, err = tx.PrepareContext(ctx, insertCall); err != nil {
-		return nil, fmt.Errorf("prepare calls: %w", err)
-	}
-	if w.trials, err = tx.PrepareContext(ctx, insertAttempt); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare attempts: %w", err), w.calls.Close())
-	}
-	return w, nil
-}
-
-func (w *writer) close() {
-	w.calls.Close()
-	w.trials.Close()
-}
 
 // call stores a call, unless it is there already.
 func (w *writer) call(c *Call) error {
@@ -231,7 +250,7 @@ func (w *writer) finish(b batch) error {
 
 func (w *writer) finishHours() error {
 	for k, h := range w.hours {
-		_, err := w.tx.ExecContext(w.ctx, upsertHour, k.hour, k.project, k.key, k.customer, k.feature, k.provider, k.model, k.route, k.api,
+		_, err := w.byHour.ExecContext(w.ctx, k.hour, k.project, k.key, k.customer, k.feature, k.provider, k.model, k.route, k.api,
 			k.outcome, k.source, h.calls, h.attempts, h.input, h.cacheRead, h.output, h.reasoning, h.total)
 		if err != nil {
 			return fmt.Errorf("add to an hour: %w", err)

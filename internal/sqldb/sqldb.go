@@ -115,6 +115,16 @@ func (db *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return nil
 }
 
+// Prepare prepares a statement for use in Write, by tx.StmtContext: it stays
+// with the one connection that writes.
+func (db *DB) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	stmt, err := db.write.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	return stmt, nil
+}
+
 // Exec does one statement in a transaction of its own.
 func (db *DB) Exec(ctx context.Context, query string, args ...any) error {
 	return db.Write(ctx, func(tx *sql.Tx) error {
