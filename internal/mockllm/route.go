@@ -77,7 +77,7 @@ func (c *call) route() {
 	switch {
 	case strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket"):
 		c.api = socket
-	case version == "v1beta" || version == "v1alpha" || version == "upload" || version == "v1" && geminiVerb(rest) != "":
+	case version == "v1beta" || version == "v1alpha" || version == "upload" || version == "v1" && (geminiVerb(rest) != "" || c.r.Header.Get("X-Goog-Api-Client") != ""):
 		c.vendor = gemini
 		c.routeGemini()
 	case version != "v1":
@@ -129,7 +129,7 @@ func geminiVerb(rest string) string {
 
 func (c *call) routeGemini() {
 	if strings.HasPrefix(c.path, "/upload/") {
-		c.rest = strings.TrimPrefix(c.rest, "v1beta/")
+		c.rest = strings.TrimPrefix(strings.TrimPrefix(c.rest, "v1beta/"), "v1/")
 	}
 	first, name, _ := strings.Cut(c.rest, "/")
 	verb := geminiVerb(c.rest)
