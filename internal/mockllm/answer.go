@@ -34,6 +34,7 @@ type answer struct {
 	thinking []string
 	text     []string
 	calls    []toolCall
+	refusal  []string // in place of all else
 	stop     stop
 	sequence string // the stop sequence that was met
 	in       int
@@ -53,6 +54,7 @@ const (
 	stopLength
 	stopTool
 	stopSequence
+	stopRefusal
 )
 
 func (a *answer) said() string { return strings.Join(a.text, "") }
@@ -75,9 +77,14 @@ func (c *call) respond(a *ask, n int) *answer {
 		r.thinking = words("The user says: "+first(a.last, 20)+". An echo will do.", 0)
 	}
 	switch {
+	case c.b.Refuse:
+		r.refusal, r.stop = words("I can't help with that.", 0), stopRefusal
+	case c.b.Silent:
 	case c.wantsTool(a):
 		r.calls = c.toolCalls(a)
 		r.stop = stopTool
+	case c.b.PieceBytes > 0:
+		r.text = []string{strings.Repeat("A", c.b.PieceBytes)}
 	case c.b.Text != "":
 		r.text = words(c.b.Text, 0)
 	case c.b.Words > 0:
@@ -117,6 +124,7 @@ func (c *call) bound(a *ask, r *answer) {
 	r.thinking = spend(r.thinking)
 	r.thought = len(r.thinking)
 	r.text = spend(r.text)
+	r.refusal = spend(r.refusal)
 	for i := range r.calls {
 		r.calls[i].args = spend(r.calls[i].args)
 	}
@@ -164,7 +172,14 @@ func (c *call) toolCalls(a *ask) []toolCall {
 		case t.schema.kind == absent:
 			args = "{}"
 		}
-		calls[i] = toolCall{t, fragments(args, 8)}
+		pieces := fragments(args, 8)
+		switch {
+		case c.b.PieceBytes > 0:
+			pieces = []string{`{"data":"`, strings.Repeat("A", c.b.PieceBytes), `"}`}
+		case c.b.ToolShape == "whole":
+			pieces = []string{args}
+		}
+		calls[i] = toolCall{t, pieces}
 	}
 	return calls
 }

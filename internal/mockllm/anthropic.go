@@ -104,7 +104,7 @@ func (w *messagesWriter) stop() string {
 	if w.c.b.Stop != "" {
 		return w.c.b.Stop
 	}
-	return [...]string{"end_turn", "max_tokens", "tool_use", "stop_sequence"}[w.a.stop]
+	return [...]string{"end_turn", "max_tokens", "tool_use", "stop_sequence", "refusal"}[w.a.stop]
 }
 
 // usage is disjoint: the input does not hold what was cached.
@@ -127,6 +127,9 @@ func (w *messagesWriter) usage(out int) any {
 	in := w.a.in
 	if b.InputTokens == 0 {
 		in = max(in-written-b.CachedTokens, 1)
+	}
+	if w.c.b.NoDetails {
+		return obj("input_tokens", in, "output_tokens", out)
 	}
 	var details any = omit{}
 	if w.a.thought > 0 && out > 1 {

@@ -34,9 +34,19 @@ type Behaviour struct {
 	Text string `yaml:"text"`
 	// Stop is the stop reason, in the dialect's own words.
 	Stop string `yaml:"stop"`
+	// Silent answers with no text at all, Refuse with the vendor's refusal.
+	Silent bool `yaml:"silent"`
+	Refuse bool `yaml:"refuse"`
+	// PieceBytes is how long the answer's one piece is, or the arguments of
+	// the tool that is called; 0 = pieces of usual length.
+	PieceBytes int `yaml:"piece_bytes"`
 	// Tools: none never calls one, all calls every one at once, bad calls with
 	// arguments that are no JSON.
 	Tools string `yaml:"tools"`
+	// ToolShape is that of other servers' chats: whole (arguments in one
+	// piece), zero (every call has index 0), empty (an empty list of calls
+	// stands beside the text).
+	ToolShape string `yaml:"tool_shape"`
 	// ReasoningField names the member that holds an OpenAI-compatible server's
 	// reasoning text: reasoning_content or reasoning. "" = no such text.
 	ReasoningField string `yaml:"reasoning_field"`
@@ -49,21 +59,34 @@ type Behaviour struct {
 	ReasoningTokens int    `yaml:"reasoning_tokens"`
 	InputTokens     int    `yaml:"input_tokens"` // 0 = counted
 	ServiceTier     string `yaml:"service_tier"` // that the reply states
+	NoDetails       bool   `yaml:"no_details"`   // no parts of the counts: cached, thought, by modality
 
 	// CutBytes ends the body after so many bytes, CutEvents after so many
 	// events, in the way of How: close (the connection, default), reset (it,
-	// by RST), end (a clean end), hang (silence until the client leaves).
+	// by RST), end (a clean end), hang (silence until the client leaves),
+	// pings (nothing but pings until then).
 	CutBytes  *int   `yaml:"cut_bytes"`
 	CutEvents *int   `yaml:"cut_events"`
 	How       string `yaml:"how"`
 	// FailEvents sends an error event after so many events.
 	FailEvents *int `yaml:"fail_events"`
+	// Drop ends the connection without a reply: close, reset.
+	Drop string `yaml:"drop"`
 	// Hang: request (the request is not answered), head (the head of the reply
 	// is, and nothing follows).
 	Hang string `yaml:"hang"`
 
 	// NoStreamOptions refuses stream_options, as some servers do.
 	NoStreamOptions bool `yaml:"no_stream_options"`
+	// FlatErrors are errors that stand in no error member, as old vLLM's.
+	FlatErrors bool `yaml:"flat_errors"`
+	// Floats are embeddings in numbers though base64 was asked for, as Ollama's.
+	Floats bool `yaml:"floats"`
+	// AsyncFilter adds Azure's chunks that have a choice without delta.
+	AsyncFilter bool `yaml:"async_filter"`
+	// Strange adds an event of an unknown type and a field of an unknown name
+	// after the first event.
+	Strange bool `yaml:"strange"`
 	// NoDone leaves out the end mark of a stream, TwoDone sends it twice.
 	NoDone  bool `yaml:"no_done"`
 	TwoDone bool `yaml:"two_done"`
@@ -71,11 +94,14 @@ type Behaviour struct {
 	// with events.
 	Mode string `yaml:"mode"`
 
-	// The bytes: Chunk bytes a write (0 = an event a write), Gzip, CRLF line
-	// ends, a comment before and an id in each event, a byte order mark.
+	// The bytes: Chunk bytes a write (0 = an event a write), Gzip, CRLF or CR
+	// line ends, data on two lines, a comment before and an id in each event, a
+	// byte order mark.
 	Chunk    int  `yaml:"chunk"`
 	Gzip     bool `yaml:"gzip"`
 	CRLF     bool `yaml:"crlf"`
+	CR       bool `yaml:"cr"`
+	TwoLines bool `yaml:"two_lines"`
 	Comments bool `yaml:"comments"`
 	IDs      bool `yaml:"ids"`
 	BOM      bool `yaml:"bom"`
@@ -147,13 +173,16 @@ var spells = map[string]spell{
 	}),
 	"empty": say(func(b *Behaviour) { b.Body = new(string) }),
 
-	"cut":      count(func(b *Behaviour, n int) { b.CutBytes, b.How = &n, "close" }),
-	"cutafter": cutAt("close"),
-	"reset":    cutAt("reset"),
-	"endafter": cutAt("end"),
-	"stall":    cutAt("hang"),
-	"hang":     say(func(b *Behaviour) { b.Hang = "request" }),
-	"hanghead": say(func(b *Behaviour) { b.Hang = "head" }),
+	"cut":       count(func(b *Behaviour, n int) { b.CutBytes, b.How = &n, "close" }),
+	"cutafter":  cutAt("close"),
+	"reset":     cutAt("reset"),
+	"endafter":  cutAt("end"),
+	"stall":     cutAt("hang"),
+	"pings":     cutAt("pings"),
+	"drop":      say(func(b *Behaviour) { b.Drop = "close" }),
+	"dropreset": say(func(b *Behaviour) { b.Drop = "reset" }),
+	"hang":      say(func(b *Behaviour) { b.Hang = "request" }),
+	"hanghead":  say(func(b *Behaviour) { b.Hang = "head" }),
 
 	"nousage":     say(func(b *Behaviour) { b.Usage = "none" }),
 	"nullusage":   say(func(b *Behaviour) { b.Usage = "null" }),
@@ -165,6 +194,19 @@ var spells = map[string]spell{
 	"reasoning":   count(func(b *Behaviour, n int) { b.ReasoningTokens = n }),
 	"input":       count(func(b *Behaviour, n int) { b.InputTokens = n }),
 	"thinks":      say(func(b *Behaviour) { b.ReasoningField = "reasoning_content" }),
+
+	"nodetails": say(func(b *Behaviour) { b.NoDetails = true }),
+
+	"silent":      say(func(b *Behaviour) { b.Silent = true }),
+	"refuse":      say(func(b *Behaviour) { b.Refuse = true }),
+	"piece":       count(func(b *Behaviour, n int) { b.PieceBytes = n }),
+	"wholetools":  say(func(b *Behaviour) { b.ToolShape = "whole" }),
+	"zeroindex":   say(func(b *Behaviour) { b.ToolShape = "zero" }),
+	"emptytools":  say(func(b *Behaviour) { b.ToolShape = "empty" }),
+	"flaterrors":  say(func(b *Behaviour) { b.FlatErrors = true }),
+	"floats":      say(func(b *Behaviour) { b.Floats = true }),
+	"asyncfilter": say(func(b *Behaviour) { b.AsyncFilter = true }),
+	"strange":     say(func(b *Behaviour) { b.Strange = true }),
 
 	"nostreamoptions": say(func(b *Behaviour) { b.NoStreamOptions = true }),
 	"nodone":          say(func(b *Behaviour) { b.NoDone = true }),
@@ -179,6 +221,8 @@ var spells = map[string]spell{
 	"chunk":    count(func(b *Behaviour, n int) { b.Chunk = n }),
 	"gzip":     say(func(b *Behaviour) { b.Gzip = true }),
 	"crlf":     say(func(b *Behaviour) { b.CRLF = true }),
+	"cr":       say(func(b *Behaviour) { b.CR = true }),
+	"twolines": say(func(b *Behaviour) { b.TwoLines = true }),
 	"comments": say(func(b *Behaviour) { b.Comments = true }),
 	"ids":      say(func(b *Behaviour) { b.IDs = true }),
 	"bom":      say(func(b *Behaviour) { b.BOM = true }),

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
@@ -274,7 +275,7 @@ func (w *chatWriter) finish(a *answer) string {
 	if w.c.b.Stop != "" {
 		return w.c.b.Stop
 	}
-	return [...]string{"stop", "length", "tool_calls", "stop"}[a.stop]
+	return [...]string{"stop", "length", "tool_calls", "stop", "stop"}[a.stop]
 }
 
 // usage is the usage of the reply, with out tokens of output.
@@ -296,6 +297,9 @@ func (w *chatWriter) out() int {
 
 func (c *call) chatUsage(in, out, thought int) raw {
 	in = max(in, c.b.CachedTokens+c.b.CacheWrite)
+	if c.b.NoDetails {
+		return obj("prompt_tokens", in, "completion_tokens", out, "total_tokens", in+out)
+	}
 	return obj("prompt_tokens", in, "completion_tokens", out, "total_tokens", in+out,
 		"prompt_tokens_details", obj("cached_tokens", c.b.CachedTokens, "cache_write_tokens", when(c.b.CacheWrite > 0, c.b.CacheWrite), "audio_tokens", 0),
 		"completion_tokens_details", obj("reasoning_tokens", thought, "audio_tokens", 0, "accepted_prediction_tokens", 0, "rejected_prediction_tokens", 0))
@@ -347,11 +351,12 @@ func (w *chatWriter) message(a *answer, choice int) raw {
 	for i := range a.calls {
 		calls = append(calls, w.toolCall(&a.calls[i], choice, i, a.calls[i].arguments()))
 	}
-	kv := []any{"role", "assistant", "content", orNull(a.calls == nil, a.said())}
+	kv := []any{"role", "assistant", "content", orNull(a.calls == nil && a.refusal == nil, a.said())}
 	if field != "" && len(a.thinking) > 0 {
 		kv = append(kv, field, a.thoughts())
 	}
-	return obj(append(kv, "refusal", nil, "annotations", raw("[]"), "tool_calls", when(calls != nil, calls))...)
+	return obj(append(kv, "refusal", orNull(a.refusal != nil, strings.Join(a.refusal, "")), "annotations", raw("[]"),
+		"tool_calls", when(calls != nil || w.c.b.ToolShape == "empty", calls))...)
 }
 
 func (w *chatWriter) toolCall(t *toolCall, choice, i int, args string) raw {

@@ -67,7 +67,7 @@ func (w *chatWriter) delta(i int, delta, probs, finish any, usage raw, tokens in
 
 func (w *chatWriter) choice(i int, a *answer) {
 	var content any = ""
-	if a.calls != nil {
+	if a.calls != nil || a.refusal != nil {
 		content = nil
 	}
 	w.delta(i, obj("role", "assistant", "content", content, "refusal", nil), nil, nil, nil, 0)
@@ -76,26 +76,46 @@ func (w *chatWriter) choice(i int, a *answer) {
 			w.delta(i, obj(field, p), nil, nil, nil, 1)
 		}
 	}
+	if w.c.azure && w.c.b.AsyncFilter {
+		w.filter(i)
+	}
 	for _, p := range a.text {
-		w.delta(i, obj("content", p), w.probsOf(p), nil, nil, 1)
+		w.delta(i, obj("content", p, "tool_calls", when(w.c.b.ToolShape == "empty", raw("[]"))), w.probsOf(p), nil, nil, 1)
 	}
-	for j := range a.calls {
-		t := &a.calls[j]
-		head := w.toolCall(t, i, j, "")
-		w.delta(i, obj("tool_calls", list(append(raw(`{"index":`), append(appendValue(nil, j), append(raw{','}, head[1:]...)...)...))), nil, nil, nil, 0)
-		for _, p := range t.args {
-			inner := obj("index", j, "function", obj("arguments", p))
-			if t.custom {
-				inner = obj("index", j, "custom", obj("input", p))
-			}
-			w.delta(i, obj("tool_calls", list(inner)), nil, nil, nil, 1)
-		}
+	for _, p := range a.refusal {
+		w.delta(i, obj("refusal", p), nil, nil, nil, 1)
 	}
+	w.calls(i, a)
 	var usage raw
 	if w.c.b.Usage == "finish" {
 		usage = w.usage(w.out())
 	}
 	w.delta(i, raw("{}"), nil, w.finish(a), usage, 0)
+}
+
+// filter is Azure's chunk of a filter that runs beside the stream.
+func (w *chatWriter) filter(i int) {
+	w.chunk(obj("index", i, "finish_reason", nil, "content_filter_results", filterResults,
+		"content_filter_offsets", obj("check_offset", 44, "start_offset", 44, "end_offset", 198)), nil, 0)
+}
+
+func (w *chatWriter) calls(i int, a *answer) {
+	for j := range a.calls {
+		t := &a.calls[j]
+		at := j
+		if w.c.b.ToolShape == "zero" {
+			at = 0
+		}
+		head := w.toolCall(t, i, j, "")
+		w.delta(i, obj("tool_calls", list(append(raw(`{"index":`), append(appendValue(nil, at), append(raw{','}, head[1:]...)...)...))), nil, nil, nil, 0)
+		for _, p := range t.args {
+			inner := obj("index", at, "function", obj("arguments", p))
+			if t.custom {
+				inner = obj("index", at, "custom", obj("input", p))
+			}
+			w.delta(i, obj("tool_calls", list(inner)), nil, nil, nil, 1)
+		}
+	}
 }
 
 func (w *chatWriter) probsOf(pieces ...string) any {

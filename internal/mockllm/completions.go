@@ -164,7 +164,7 @@ func serveEmbeddings(c *call) *fault {
 		in += tokens(s)
 		v := vector(s, dimensions)
 		var value any = floats(v)
-		if c.body.get("encoding_format").text == "base64" {
+		if c.body.get("encoding_format").text == "base64" && !c.b.Floats {
 			value = packed(v)
 		}
 		data = append(data, obj("object", "embedding", "index", i, "embedding", value))

@@ -56,6 +56,8 @@ func TestCuts(t *testing.T) {
 	check("mock-nodone", 6, nil)
 	check("mock-twodone", 8, nil)
 	check("mock-reset-3-ttft-1ms", 3, syscall.ECONNRESET)
+	check("mock-drop", 0, io.EOF)
+	check("mock-dropreset", 0, syscall.ECONNRESET)
 	if r := m.post("/v1/chat/completions", `{"model":"mock-cut-100",`+hi+`}`); len(r.body) != 100 || !errors.Is(r.err, io.ErrUnexpectedEOF) {
 		t.Errorf("a plain reply cut: %d bytes, %v", len(r.body), r.err)
 	}
@@ -92,6 +94,7 @@ func TestErrors(t *testing.T) {
 	check("mock-error-503", 503, "overloaded")
 	check("mock-bare", 200, `{"error":{`)
 	check("mock-html", 200, "<!DOCTYPE html>")
+	check("mock-error-400-flaterrors", 400, `{"object":"error","message":"The request is invalid.","type":"BadRequestError","param":null,"code":400}`)
 	check("mock-empty", 200, "")
 	check("gpt-4o-mock-error-418", 418, "teapot")
 	check("mockery-error-500", 200, "chat.completion.chunk") // not the word mock
@@ -103,6 +106,58 @@ func TestErrors(t *testing.T) {
 	if r := m.ask(wayOf("chat"), "mock-html", ""); r.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("the page's type is %q", r.header.Get("Content-Type"))
 	}
+}
+
+// What other servers and rare moods of the vendors look like.
+func TestShapes(t *testing.T) {
+	m := start(t, mockllm.Options{})
+	told := func(name, model, more string) mockllm.Told {
+		t.Helper()
+		w := wayOf(name)
+		r := m.ask(w, model, more)
+		got, err := mockllm.ReadStream(w.api, []byte(r.body))
+		if err != nil {
+			t.Errorf("%s %s: %v\n%s", name, model, err, r.body)
+		}
+		return got
+	}
+	for _, w := range ways {
+		if got := told(w.name, "mock-silent", ""); got.Text != "" || got.Stop == "" {
+			t.Errorf("%s silent: %+v", w.name, got)
+		}
+		if got := told(w.name, "mock-refuse", ""); got.Text != "" || got.Stop == "" {
+			t.Errorf("%s refuse: %+v", w.name, got)
+		}
+		if got := told(w.name, "mock-piece-200000", ""); len(got.Text) != 200000 {
+			t.Errorf("%s piece: %d bytes", w.name, len(got.Text))
+		}
+		if r := m.ask(w, "mock-nodetails-alwaysusage", ""); strings.Contains(r.body, "etails\":{") || strings.Contains(r.body, "ached") {
+			t.Errorf("%s nodetails: %s", w.name, r.body)
+		}
+		if r := m.ask(w, "mock-strange", ""); strings.Count(r.body, "mystery: yes") != 1 || strings.Count(r.body, `"clue":[1]`) != 1 {
+			t.Errorf("%s strange: %s", w.name, r.body)
+		}
+	}
+	tools := `,"tools":[` + weatherTool + `]`
+	if got := told("chat", "mock-wholetools", tools); len(got.Calls) != 1 || got.Calls[0].Arguments != `{"city":"city","days":2}` {
+		t.Errorf("wholetools: %+v", got)
+	}
+	if got := told("chat", "mock-piece-100000", tools); len(got.Calls) != 1 || len(got.Calls[0].Arguments) != 100011 {
+		t.Errorf("a long piece of arguments: %d", len(got.Calls[0].Arguments))
+	}
+	check := func(path, body, sub string) {
+		t.Helper()
+		if r := m.post(path, body); r.status != 200 || !strings.Contains(r.body, sub) {
+			t.Errorf("%s %s: %d %s, want %s", path, body, r.status, r.body, sub)
+		}
+	}
+	check("/v1/chat/completions", `{"model":"mock-emptytools",`+hi+`}`, `"tool_calls":[]`)
+	check("/v1/chat/completions", `{"model":"mock-refuse",`+hi+`}`, `"content":null,"refusal":"I can't help with that."`)
+	check("/v1/embeddings", `{"model":"mock-floats","input":"a","dimensions":2,"encoding_format":"base64"}`, `"embedding":[`)
+	check("/openai/deployments/mock-asyncfilter/chat/completions?api-version=1", `{"stream":true,`+hi+`}`, `"choices":[{"index":0,"finish_reason":null,"content_filter_results"`)
+	check("/v1beta/models/mock-refuse:streamGenerateContent", `{"contents":[{"parts":[{"text":"a"}]}]}`, `[{"promptFeedback":`)
+	check("/v1/responses", `{"model":"mock-refuse","input":"a"}`, `"content":[{"type":"refusal"`)
+	check("/v1/messages", `{"model":"mock-refuse","max_tokens":9,`+hi+`}`, `"content":[],"stop_reason":"refusal"`)
 }
 
 // Words with a count hold for the first requests of that name.
@@ -140,7 +195,7 @@ func TestModes(t *testing.T) {
 func TestFraming(t *testing.T) {
 	m := start(t, mockllm.Options{})
 	for _, w := range ways {
-		for _, model := range []string{"mock-chunk-1", "mock-crlf", "mock-comments", "mock-ids", "mock-bom", "mock-gzip", "mock-crlf-comments-ids-bom-chunk-7"} {
+		for _, model := range []string{"mock-chunk-1", "mock-crlf", "mock-comments", "mock-ids", "mock-bom", "mock-gzip", "mock-cr", "mock-twolines", "mock-crlf-comments-ids-bom-twolines-chunk-7"} {
 			r := m.ask(w, model, "")
 			told, err := mockllm.ReadStream(w.api, []byte(r.body))
 			if err != nil || told.Text != "You said: Hello there" {
@@ -221,6 +276,7 @@ func TestAborts(t *testing.T) {
 	}
 	check("mock-tps-2")
 	check("mock-stall-2")
+	check("mock-pings-2")
 	check("mock-words-2000000")
 
 	before := len(m.Aborted())

@@ -202,6 +202,8 @@ func serveGenerate(c *call) *fault {
 		w.answers = append(w.answers, c.respond(a, i))
 	}
 	switch {
+	case c.b.Refuse:
+		w.refuse()
 	case !c.streams():
 		var candidates []raw
 		for i, r := range w.answers {
@@ -218,6 +220,22 @@ func serveGenerate(c *call) *fault {
 	return nil
 }
 
+// refuse answers as for a prompt that the filter has stopped: no candidates.
+func (w *generateWriter) refuse() {
+	w.answers[0].out, w.answers[0].thought = 0, 0
+	reply := obj("promptFeedback", obj("blockReason", "PROHIBITED_CONTENT"),
+		"usageMetadata", w.c.wholeUsage(func() raw { return w.usage(0, 0) }), "modelVersion", w.c.served(), "responseId", w.c.id("", 0))
+	switch {
+	case !w.c.streams():
+		w.c.json(reply)
+	case w.c.r.URL.Query().Get("alt") == "sse":
+		w.c.o.event("", reply, 0)
+		w.c.o.finish()
+	default:
+		w.c.json(list(reply))
+	}
+}
+
 func (w *generateWriter) totals() (out, thought int) {
 	for _, a := range w.answers {
 		out += a.out - a.thought
@@ -230,7 +248,7 @@ func (w *generateWriter) stop(a *answer) string {
 	if w.c.b.Stop != "" {
 		return w.c.b.Stop
 	}
-	return [...]string{"STOP", "MAX_TOKENS", "STOP", "STOP"}[a.stop]
+	return [...]string{"STOP", "MAX_TOKENS", "STOP", "STOP", "PROHIBITED_CONTENT"}[a.stop]
 }
 
 // usage: thoughts stand beside the candidates' tokens, cached ones are in the
@@ -241,7 +259,7 @@ func (w *generateWriter) usage(out, thought int) raw {
 	modal := func(n int) raw { return list(obj("modality", "TEXT", "tokenCount", n)) }
 	return obj("promptTokenCount", in, "cachedContentTokenCount", when(b.CachedTokens > 0, b.CachedTokens),
 		"candidatesTokenCount", when(out > 0, out), "totalTokenCount", in+out+thought,
-		"promptTokensDetails", modal(in), "cacheTokensDetails", when(b.CachedTokens > 0, modal(b.CachedTokens)),
+		"promptTokensDetails", when(!b.NoDetails, modal(in)), "cacheTokensDetails", when(b.CachedTokens > 0, modal(b.CachedTokens)),
 		"thoughtsTokenCount", when(thought > 0, thought), "trafficType", when(b.ServiceTier != "", b.ServiceTier))
 }
 
@@ -319,7 +337,7 @@ func (w *generateWriter) stream(send func(chunk raw, tokens int)) {
 		for j := range a.calls {
 			rest = append(rest, w.call(j, &a.calls[j]))
 		}
-		if rest == nil {
+		if rest == nil && !w.c.b.Silent {
 			rest = []raw{obj("text", "")}
 		}
 		send(w.response([]raw{w.candidate(i, rest, w.stop(a))}, usage(i+1 == len(w.answers))), 0)

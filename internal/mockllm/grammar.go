@@ -443,6 +443,9 @@ func (g *generateGrammar) event(name string, n *node) error {
 	if u := n.get("usageMetadata"); u.kind == object {
 		g.Usage = u.raw
 	}
+	if blocked := n.in("promptFeedback", "blockReason"); blocked.kind == text {
+		g.Stop = blocked.text
+	}
 	for i := range n.get("candidates").kids {
 		c := &n.get("candidates").kids[i]
 		if c.get("index").int(0) != 0 {

@@ -162,7 +162,7 @@ func (g *responsesGrammar) within(kind string, n *node) error {
 		}
 		item.parts[place] = ""
 	case strings.HasSuffix(kind, "_part.done"):
-		if n.in("part", "text").text != said {
+		if part := n.get("part"); part.get("text").text+part.get("refusal").text != said {
 			return errors.New("the part is not what its deltas said")
 		}
 		item.closed[place]++

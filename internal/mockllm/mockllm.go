@@ -141,6 +141,9 @@ func (c *call) serve() {
 	if c.b.Hang == "request" {
 		c.o.forever()
 	}
+	if c.b.Drop != "" {
+		c.o.drop()
+	}
 	if f := c.admit(); f != nil {
 		c.fail(*f)
 		return

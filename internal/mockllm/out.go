@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -161,7 +162,41 @@ func (o *out) stop() {
 		panic(errEnd)
 	case "hang":
 		o.forever()
+	case "pings":
+		o.pings()
 	case "reset":
+		o.reset()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// pingEvery is how often a stream that has nothing else sends a ping.
+const pingEvery = 100 * time.Millisecond
+
+// pings sends nothing else until the client leaves.
+func (o *out) pings() {
+	ping := []byte(": ping\n\n")
+	if o.c.vendor == anthropic {
+		ping = []byte("event: ping\ndata: {\"type\": \"ping\"}\n\n")
+	}
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for !o.gone {
+		select {
+		case <-tick.C:
+			o.pieces(ping)
+		case <-o.c.r.Context().Done():
+			o.left()
+		case <-o.c.s.closed:
+			panic(http.ErrAbortHandler)
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// drop ends the connection before a reply.
+func (o *out) drop() {
+	if o.b.Drop == "reset" {
 		o.reset()
 	}
 	panic(http.ErrAbortHandler)
@@ -241,11 +276,11 @@ func (o *out) event(name string, data []byte, tokens int) {
 	}
 	o.pace(tokens)
 	o.events++
-	end := "\n"
-	if o.b.CRLF || o.c.vendor == gemini {
-		end = "\r\n"
-	}
+	end := o.lineEnd()
 	b := o.buf[:0]
+	if o.b.Strange && o.events == 2 {
+		b = append(b, strings.ReplaceAll(o.c.strange(), "\n", end)...)
+	}
 	if o.b.Comments {
 		b = append(append(b, ": a comment"...), end...)
 		b = append(b, end...)
@@ -258,9 +293,37 @@ func (o *out) event(name string, data []byte, tokens int) {
 	if name != "" {
 		b = append(append(append(b, "event: "...), name...), end...)
 	}
-	b = append(append(append(b, "data: "...), data...), end...)
+	b = append(b, "data: "...)
+	if o.b.TwoLines && len(data) > 1 && data[0] == '{' {
+		b = append(append(append(b, '{'), end...), "data: "...)
+		data = data[1:]
+	}
+	b = append(append(b, data...), end...)
 	o.buf = append(b, end...)
 	o.write(o.buf)
+}
+
+func (o *out) lineEnd() string {
+	switch {
+	case o.b.CR:
+		return "\r"
+	case o.b.CRLF || o.c.vendor == gemini:
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// strange is an event that no client knows, with a field that none does.
+func (c *call) strange() string {
+	switch {
+	case c.vendor == anthropic:
+		return "mystery: yes\nevent: mystery\ndata: {\"type\":\"mystery\",\"clue\":[1]}\n\n"
+	case c.vendor == gemini:
+		return "mystery: yes\ndata: {\"mystery\":{\"clue\":[1]}}\n\n"
+	case c.rest == "responses":
+		return "mystery: yes\nevent: response.mystery\ndata: {\"type\":\"response.mystery\",\"clue\":[1]}\n\n"
+	}
+	return "mystery: yes\ndata: {\"object\":\"mystery\",\"choices\":[],\"clue\":[1]}\n\n"
 }
 
 const eventStream = "text/event-stream; charset=utf-8"

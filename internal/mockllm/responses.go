@@ -177,9 +177,17 @@ func (w *responsesWriter) plan() {
 		return obj("id", id, "type", "message", "status", status, "content", content, "role", "assistant")
 	}
 	w.items = append(w.items, outputItem{
-		id: id, begun: message("in_progress", raw("[]")), done: message(w.status(), list(outputText(a.said()))),
+		id: id, begun: message("in_progress", raw("[]")), done: message(w.status(), list(w.part(a.text, a.refusal))),
 		stream: (*responsesWriter).streamText,
 	})
+}
+
+// part is the message's one part, with the pieces that it has so far.
+func (w *responsesWriter) part(text, refusal []string) raw {
+	if w.a.refusal != nil {
+		return obj("type", "refusal", "refusal", strings.Join(refusal, ""))
+	}
+	return outputText(strings.Join(text, ""))
 }
 
 func outputText(s string) raw {
@@ -263,6 +271,9 @@ func (w *responsesWriter) response(status string, output raw) raw {
 
 func (c *call) responsesUsage(in, out, thought int) raw {
 	in = max(in, c.b.CachedTokens+c.b.CacheWrite)
+	if c.b.NoDetails {
+		return obj("input_tokens", in, "output_tokens", out, "total_tokens", in+out)
+	}
 	return obj("input_tokens", in,
 		"input_tokens_details", obj("cached_tokens", c.b.CachedTokens, "cache_write_tokens", c.b.CacheWrite),
 		"output_tokens", out, "output_tokens_details", obj("reasoning_tokens", thought), "total_tokens", in+out)
@@ -297,7 +308,15 @@ func (w *responsesWriter) streamText(at int) {
 	id := w.items[at].id
 	place := []any{"item_id", id, "output_index", at, "content_index", 0}
 	with := func(kv ...any) []any { return append(place[:len(place):len(place)], kv...) }
-	w.event("response.content_part.added", 0, with("part", outputText(""))...)
+	w.event("response.content_part.added", 0, with("part", w.part(nil, nil))...)
+	for _, p := range w.a.refusal {
+		w.event("response.refusal.delta", 1, with("delta", p)...)
+	}
+	if w.a.refusal != nil {
+		w.event("response.refusal.done", 0, with("refusal", strings.Join(w.a.refusal, ""))...)
+		w.event("response.content_part.done", 0, with("part", w.part(nil, w.a.refusal))...)
+		return
+	}
 	for _, p := range w.a.text {
 		w.event("response.output_text.delta", 1, with("delta", p, "logprobs", raw("[]"))...)
 	}

@@ -75,7 +75,9 @@ func (r *Rule) check() error {
 	return errors.Join(
 		oneOf("dialect", r.Match.Dialect, "openai", "anthropic", "gemini"),
 		oneOf("usage", r.Usage, "none", "null", "finish", "every", "always"),
-		oneOf("how", r.How, "close", "reset", "end", "hang"),
+		oneOf("how", r.How, "close", "reset", "end", "hang", "pings"),
+		oneOf("drop", r.Drop, "close", "reset"),
+		oneOf("tool_shape", r.ToolShape, "whole", "zero", "empty"),
 		oneOf("hang", r.Hang, "request", "head"),
 		oneOf("tools", r.Tools, "none", "all", "bad"),
 		oneOf("mode", r.Mode, "buffered", "stream"),

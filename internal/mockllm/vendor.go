@@ -159,6 +159,9 @@ func writeOpenAI(c *call, f fault) raw {
 	if c.azure && f.status == 404 && f.code == "" {
 		return obj("error", obj("code", "404", "message", f.msg))
 	}
+	if c.b.FlatErrors {
+		return obj("object", "error", "message", f.msg, "type", "BadRequestError", "param", orNull(f.param != "", f.param), "code", f.status)
+	}
 	body := obj("message", f.msg, "type", cmp.Or(f.typ, "invalid_request_error"),
 		"param", orNull(f.param != "", f.param), "code", orNull(f.code != "", f.code))
 	return obj("error", body)

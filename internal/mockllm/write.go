@@ -78,7 +78,7 @@ func appendValue(b raw, v any) raw {
 		return strconv.AppendFloat(b, v, 'g', -1, 64)
 	case float32:
 		return strconv.AppendFloat(b, float64(v), 'g', -1, 32)
-	case []raw:
+	case []raw: // nil too is a list
 		return append(b, list(v...)...)
 	case []string:
 		return append(b, list(v...)...)
