@@ -124,6 +124,8 @@ func TestProblems(t *testing.T) {
 	check("telemetry: {sample: 1.5}", "weir.yaml:1: telemetry.sample: want a share from 0 to 1, or from 0% to 100%")
 	check("telemetry: {sample: NaN}", "weir.yaml:1: telemetry.sample: want a share from 0 to 1, or from 0% to 100%")
 	check("tls: {cert: a.pem}", "weir.yaml:1: tls: want cert and key, or neither")
+	check("tls: {cert: /nowhere.pem, key: /nowhere.pem}", "weir.yaml:1: tls: open /nowhere.pem: no such file or directory")
+	check("body_timeout: 0", "weir.yaml:1: body_timeout: want more than 0")
 	check("admin: {hosts: ['http://x']}", `weir.yaml:1: hosts: want a name like weir.example.com, got "http://x"`)
 	// All at once, by line.
 	check("kepalive: 1s\nlisten: x\nmax_body: y",
@@ -183,6 +185,7 @@ func TestRouteProblems(t *testing.T) {
 	check("{model: x, targets: [{provider: a}], fallbacks: [{provider: b, weight: 3}]}", `f:3: routes[0].fallbacks[0].weight: fallbacks go in order, without weights`)
 	check("{model: x, targets: [{provider: a}], retries: 99}", `f:3: routes[0].retries: want at most 10`)
 	check("{model: x, targets: [{provider: a}], timeouts: {tftt: 1s}}", `f:3: routes[0].timeouts: unknown key "tftt" (did you mean "ttft"?)`)
+	check("{model: x, targets: [{provider: a}], timeouts: {total: 0}}", `f:3: routes[0].timeouts: want more than 0`)
 	check("{model: x, targets: [{provider: a}], hedge: 1s}", `f:3: routes[0].hedge: not in this version`)
 }
 

@@ -31,7 +31,7 @@ var table = object(
 	key("log", "Weir's own log, on stderr.", logShape, func(c *Config) *Log { return &c.Log }),
 	absent[Config]("redis"), absent[Config]("limits"), absent[Config]("budgets"), absent[Config]("cache"),
 	absent[Config]("prices"), absent[Config]("responses"), absent[Config]("prompts"), absent[Config]("evals"),
-	absent[Config]("alerts"),
+	absent[Config]("alerts"), absent[Config]("drift"), absent[Config]("pools"), absent[Config]("embeddings"),
 )
 
 var secretField = func(c *Config) *Secret { return &c.Secret }
@@ -82,7 +82,7 @@ var routeShape = object(
 	key("fallbacks", "Where it goes next when the targets fail, in order.", list(targetShape), func(r *Route) *[]Target { return &r.Fallbacks }),
 	key("retries", "Further tries after the first. Default 0.", whole, func(r *Route) *int { return &r.Retries }),
 	key("timeouts", "Bounds of one attempt, and of the whole call.", timeoutsShape, func(r *Route) *Timeouts { return &r.Timeouts }),
-	absent[Route]("hedge"), absent[Route]("cache"), absent[Route]("limits"), absent[Route]("strategy"),
+	absent[Route]("hedge"), absent[Route]("hedging"), absent[Route]("cache"), absent[Route]("limits"), absent[Route]("strategy"),
 )
 
 var targetShape = object(

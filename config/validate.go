@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 var urlShape = word("a URL", `https?://.+`, nil, func(s string) (string, error) {
@@ -72,14 +74,34 @@ func (c *Config) validateListeners(d *decoder) {
 				"listen: %s can be reached from other machines, and auth is not written", c.Listen)
 		}
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		d.at(&c.TLS, "", "tls: want cert and key, or neither")
-	}
+	c.validateTLS(d)
 	for _, hosts := range []*[]string{&c.Hosts, &c.Admin.Hosts} {
 		for i, h := range *hosts {
 			if h == "" || strings.ContainsAny(h, "/ :") && net.ParseIP(strings.Trim(h, "[]")) == nil {
 				d.at(&(*hosts)[i], "", "hosts: want a name like weir.example.com, got %q", clip(h))
 			}
+		}
+	}
+}
+
+func (c *Config) validateTLS(d *decoder) {
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		d.at(&c.TLS, "", "tls: want cert and key, or neither")
+		return
+	}
+	if c.TLS.Cert == "" {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key); err != nil {
+		d.at(&c.TLS, "", "tls: %s", err)
+	}
+}
+
+// positive refuses a written 0 where it would not mean what one thinks.
+func (d *decoder) positive(where string, fields ...*time.Duration) {
+	for _, f := range fields {
+		if _, said := d.lines[f]; said && *f == 0 {
+			d.at(f, "leave the key out for the default; 10000h is as good as never", "%s: want more than 0", where)
 		}
 	}
 }
@@ -113,6 +135,7 @@ func (c *Config) validateStore(d *decoder) {
 	if c.MaxBody < 1 {
 		d.at(&c.MaxBody, "", "max_body: want at least one byte")
 	}
+	d.positive("body_timeout", &c.BodyTimeout)
 	if st, err := os.Stat(c.DataDir); err == nil && !st.IsDir() {
 		d.at(&c.DataDir, "", "data: %s is not a directory", c.DataDir)
 	}
@@ -202,6 +225,7 @@ func (c *Config) validateRoute(d *decoder, i int) {
 	if r.Retries > 10 {
 		d.at(&r.Retries, "", "%s.retries: want at most 10", where)
 	}
+	d.positive(where+".timeouts", &r.Timeouts.Connect, &r.Timeouts.TTFT, &r.Timeouts.Idle, &r.Timeouts.Total)
 	c.validateTargets(d, where, r)
 	c.warnDialects(d, where, r)
 }

@@ -47,6 +47,7 @@ func serve(cmd *cobra.Command) error {
 		return startError(err, c)
 	}
 	banner(cmd.OutOrStdout(), a, c)
+	log.Info("serving", "url", a.URL(), "admin", a.AdminURL(), "version", versionText(), "config", c.File)
 	return attend(a, signals, log)
 }
 

@@ -304,7 +304,6 @@ func TestFailedStart(t *testing.T) {
 	check(basic, "another weir serve") // has the spool
 	check(strings.Replace(basic, "listen: 127.0.0.1:0", "listen: "+strings.TrimPrefix(h.URL(), "http://"), 1), "address already in use")
 	check("listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\ndata: DIR/weir.yaml/x", "not a directory")
-	check(strings.Replace(basic, "DIR/data", "DIR/other\ntls: {cert: none.pem, key: none.pem}", 1), "read certificate")
 	if status, body := h.chat("mock/x"); status != 200 {
 		t.Errorf("the first one suffered: %d %s", status, body)
 	}
@@ -484,4 +483,38 @@ func TestUsageIsRecorded(t *testing.T) {
 	if err := h.DB().Reader().QueryRowContext(ctx, `SELECT count(*) FROM calls WHERE customer = 'acme'`).Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d rows, %v", n, err)
 	}
+}
+
+// TestReloadUnderLoad: calls of all the while that reloads go on end well.
+func TestReloadUnderLoad(t *testing.T) {
+	routes := func(model string) string {
+		return basic + "routes: [{model: fast, targets: [{provider: mock, model: " + model + "}]}]\n"
+	}
+	h := start(t, routes("mock-words-20"))
+	var callers sync.WaitGroup
+	over := make(chan struct{})
+	for range 8 {
+		callers.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				status, body := h.do("POST", h.URL()+"/v1/chat/completions", `{"model":"fast","stream":true,"messages":[{"role":"user","content":"hi"}]}`)
+				if status != 200 || !strings.HasSuffix(body, "data: [DONE]\n\n") {
+					t.Errorf("%d %s", status, body)
+					return
+				}
+			}
+		})
+	}
+	for i := range 40 {
+		h.write(routes([]string{"mock-words-20", "mock-words-30"}[i%2]))
+		if err := h.Reload(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(over)
+	callers.Wait()
 }
