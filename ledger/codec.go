@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"time"
 
 	"weir/costs"
@@ -64,6 +64,8 @@ const (
 	fTruncated
 )
 
+var meters = costs.Meters()
+
 // An encoder appends fields.
 type encoder struct{ b []byte }
 
@@ -104,16 +106,33 @@ func (e *encoder) pairs(f field, m map[string]string) {
 	if len(m) == 0 {
 		return
 	}
-	keys := make([]string, 0, len(m))
+	var few [16]string
+	keys := few[:0]
 	for k := range m {
 		keys = append(keys, k)
 	}
-	sort.Strings(keys)
+	slices.Sort(keys)
 	for _, k := range keys {
-		e.b = binary.AppendUvarint(e.b, uint64(f)<<1|1)
-		size := binary.AppendUvarint(nil, uint64(len(k)))
-		e.b = binary.AppendUvarint(e.b, uint64(len(size)+len(k)+len(m[k])))
-		e.b = append(append(append(e.b, size...), k...), m[k]...)
+		at := e.beginNested(f)
+		e.b = binary.AppendUvarint(e.b, uint64(len(k)))
+		e.b = append(append(e.b, k...), m[k]...)
+		e.endNested(at)
+	}
+}
+
+// beginNested begins bytes whose length is known only at their end.
+func (e *encoder) beginNested(f field) (at int) {
+	e.b = binary.AppendUvarint(e.b, uint64(f)<<1|1)
+	e.b = append(e.b, 0x80, 0x80, 0x80, 0x80, 0)
+	return len(e.b)
+}
+
+// endNested fills in the length, as a varint of always five bytes.
+func (e *encoder) endNested(at int) {
+	n := len(e.b) - at
+	for i := at - 5; n > 0; i++ {
+		e.b[i] |= byte(n & 0x7f)
+		n >>= 7
 	}
 }
 
@@ -121,17 +140,14 @@ func (e *encoder) usage(f field, u costs.Usage) {
 	if u.IsZero() {
 		return
 	}
-	e.b = binary.AppendUvarint(e.b, uint64(f)<<1|1)
-	var buf [256]byte
-	inner := buf[:0]
-	for _, m := range costs.Meters() {
+	at := e.beginNested(f)
+	for _, m := range meters {
 		if n, ok := u.Get(m); ok {
-			inner = binary.AppendUvarint(inner, uint64(m))
-			inner = binary.AppendVarint(inner, n)
+			e.b = binary.AppendUvarint(e.b, uint64(m))
+			e.b = binary.AppendVarint(e.b, n)
 		}
 	}
-	e.b = binary.AppendUvarint(e.b, uint64(len(inner)))
-	e.b = append(e.b, inner...)
+	e.endNested(at)
 }
 
 // appendCall appends a call's fields to dst.
@@ -180,26 +196,23 @@ func appendCall(dst []byte, c *Call) []byte {
 }
 
 func (e *encoder) attempt(a *Attempt) {
-	var buf [512]byte
-	in := encoder{buf[:0]}
-	in.num(fN, int64(a.N))
-	in.str(fProvider, a.Provider)
-	in.str(fModel, a.Model)
-	in.num(fStart, int64(a.Start))
-	in.num(fTTFT, int64(a.TTFT))
-	in.num(fTotal, int64(a.Total))
-	in.num(fStatus, int64(a.Status))
-	in.str(fErrorClass, a.ErrorClass)
-	in.str(fStopReason, a.StopReason)
-	in.str(fServedModel, a.ServedModel)
-	in.str(fServiceTier, a.ServiceTier)
-	in.str(fRequestID, a.RequestID)
-	in.usage(fUsage, a.Usage)
-	in.str(fUsageSource, string(a.UsageSource))
-	in.bytes(fRawUsage, a.RawUsage)
-	e.b = binary.AppendUvarint(e.b, uint64(fAttempt)<<1|1) // an empty attempt is one, too
-	e.b = binary.AppendUvarint(e.b, uint64(len(in.b)))
-	e.b = append(e.b, in.b...)
+	at := e.beginNested(fAttempt) // an empty attempt is one, too
+	e.num(fN, int64(a.N))
+	e.str(fProvider, a.Provider)
+	e.str(fModel, a.Model)
+	e.num(fStart, int64(a.Start))
+	e.num(fTTFT, int64(a.TTFT))
+	e.num(fTotal, int64(a.Total))
+	e.num(fStatus, int64(a.Status))
+	e.str(fErrorClass, a.ErrorClass)
+	e.str(fStopReason, a.StopReason)
+	e.str(fServedModel, a.ServedModel)
+	e.str(fServiceTier, a.ServiceTier)
+	e.str(fRequestID, a.RequestID)
+	e.usage(fUsage, a.Usage)
+	e.str(fUsageSource, string(a.UsageSource))
+	e.bytes(fRawUsage, a.RawUsage)
+	e.endNested(at)
 }
 
 func appendBodies(dst []byte, b *Bodies) []byte {
@@ -412,7 +425,6 @@ func decodeBodies(p []byte) (*Bodies, error) {
 }
 
 func decodeUsage(p []byte) (u costs.Usage, err error) {
-	meters := costs.Meters()
 	for len(p) > 0 {
 		m, n := binary.Uvarint(p)
 		if n <= 0 {

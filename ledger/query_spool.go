@@ -76,41 +76,54 @@ func (query *Query) pick(r record, ids []string) *Call {
 	return c
 }
 
-// followEvery is how often Follow looks for new records.
-const followEvery = 100 * time.Millisecond
+const (
+	followEvery  = 100 * time.Millisecond // how often Follow looks for new records
+	followRecent = 4096                   // ids it remembers, so that it shows none twice
+	followBack   = 10 * time.Minute       // how old a call may be that is looked for after a gap
+)
 
 // Follow hands the newest calls of the query to f, the oldest first, and then
 // every further one as the server records it, until ctx ends or f fails. A
 // Limit of 0 begins with the next call.
+//
+// It reads the spool as it grows. Where it was too slow, and the server has
+// shipped and removed a whole segment, it looks for its calls in the store.
 func (q *Calls) Follow(ctx context.Context, query Query, f func(*Call) error) error {
 	t := &follower{dir: q.spool, query: query}
 	if err := t.begin(); err != nil {
 		return err
 	}
 	defer t.close()
-	seen := map[string]bool{}
-	if query.Limit > 0 {
-		past, err := q.List(ctx, query)
-		if err != nil {
-			return err
+	shown := recentIDs{ids: map[string]bool{}}
+	show := func(c *Call) error {
+		if !shown.add(c.ID) {
+			return nil
 		}
-		for _, c := range slices.Backward(past) {
-			seen[c.ID] = true
-			if err := f(c); err != nil {
-				return err
+		return f(c)
+	}
+	past := func(query Query) error {
+		calls, err := q.List(ctx, query)
+		for _, c := range slices.Backward(calls) {
+			if err == nil {
+				err = show(c)
 			}
+		}
+		return err
+	}
+	if query.Limit > 0 {
+		if err := past(query); err != nil {
+			return err
 		}
 	}
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
-		err := t.read(func(c *Call) error {
-			if seen[c.ID] {
-				delete(seen, c.ID) // it was recorded while the past was listed
-				return nil
-			}
-			return f(c)
-		})
+		gap, err := t.read(show)
+		if err == nil && gap {
+			missed := query
+			missed.Limit, missed.Since = followRecent, time.Now().Add(-followBack)
+			err = past(missed)
+		}
 		if err != nil {
 			return err
 		}
@@ -120,6 +133,25 @@ func (q *Calls) Follow(ctx context.Context, query Query, f func(*Call) error) er
 		case <-tick.C:
 		}
 	}
+}
+
+// recentIDs are the last followRecent ids.
+type recentIDs struct {
+	ids   map[string]bool
+	order []string
+}
+
+// add reports whether the id is new.
+func (r *recentIDs) add(id string) bool {
+	if r.ids[id] {
+		return false
+	}
+	if len(r.order) == followRecent {
+		delete(r.ids, r.order[0])
+		r.order = r.order[1:]
+	}
+	r.ids[id], r.order = true, append(r.order, id)
+	return true
 }
 
 // A follower reads a spool as it grows, whoever ships it.
@@ -167,23 +199,27 @@ func (t *follower) close() {
 }
 
 // read hands over what is new. A segment that has a successor grows no more
-// once it is read to its end after the successor was seen.
-func (t *follower) read(f func(*Call) error) error {
+// once it is read to its end after the successor was seen. gap says that
+// segments in between were gone before they could be read.
+func (t *follower) read(f func(*Call) error) (gap bool, err error) {
 	for {
 		id, next, err := t.successor()
 		if err != nil {
-			return err
+			return gap, err
 		}
 		if err := t.drain(f); err != nil {
-			return err
+			return gap, err
 		}
 		if next == 0 {
-			return nil
+			return gap, nil
+		}
+		if t.number > 0 && (id != t.id || next != t.number+1) {
+			gap = true
 		}
 		if err := t.open(id, next, 0); errors.Is(err, os.ErrNotExist) {
-			return nil // removed already: look again
+			return true, nil // removed since: look again
 		} else if err != nil {
-			return err
+			return gap, err
 		}
 	}
 }

@@ -104,28 +104,19 @@ func (r *Recorder) Opened(c *Call) error {
 	if refuse && r.spool.total.Load() >= r.o.Max {
 		return ErrSpoolFull
 	}
-	err := r.put(recOpened, func(b []byte) []byte { return appendCall(b, c) }, r.spool.append)
+	err := put(r, recOpened, c, appendBounded, (*Recorder).write)
 	switch {
 	case err == nil || !diskFull(err):
 		return err
 	case refuse:
 		return fmt.Errorf("%w: %w", ErrSpoolFull, err)
 	}
-	return r.put(recOpened, func(b []byte) []byte { return appendCall(b, c) }, r.held.add)
+	return put(r, recOpened, c, appendBounded, (*Recorder).hold)
 }
 
 // Closed records how a call ended. It returns when the kernel has the record.
 func (r *Recorder) Closed(c *Call) error {
-	return r.put(recClosed, func(b []byte) []byte { return appendBounded(b, c) }, func(rec []byte) error {
-		err := r.spool.appendLast(rec)
-		if err == nil || errors.Is(err, os.ErrClosed) {
-			return err
-		}
-		if held := r.held.add(rec); held != nil {
-			return errors.Join(held, err)
-		}
-		return nil
-	})
+	return put(r, recClosed, c, appendBounded, (*Recorder).writeOrHold)
 }
 
 // Bodies records what a call carried. They are dropped, and counted, where
@@ -135,19 +126,37 @@ func (r *Recorder) Bodies(b *Bodies) {
 		r.dropped.Add(1)
 		return
 	}
-	if r.put(recBodies, func(dst []byte) []byte { return appendBodies(dst, b) }, r.spool.append) != nil {
+	if put(r, recBodies, b, appendBodies, (*Recorder).write) != nil {
 		r.dropped.Add(1)
 	}
 }
 
-func (r *Recorder) put(kind recordKind, payload func([]byte) []byte, write func([]byte) error) error {
+func (r *Recorder) write(rec []byte) error { return r.spool.append(rec) }
+
+func (r *Recorder) hold(rec []byte) error { return r.held.add(rec) }
+
+// writeOrHold writes a record that must not be lost.
+func (r *Recorder) writeOrHold(rec []byte) error {
+	err := r.spool.appendLast(rec)
+	if err == nil || errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	if full := r.held.add(rec); full != nil {
+		return errors.Join(full, err)
+	}
+	return nil
+}
+
+// put makes a record of v and writes it. It takes functions rather than
+// closures, so that a record costs no allocation.
+func put[T any](r *Recorder, kind recordKind, v *T, payload func([]byte, *T) []byte, write func(*Recorder, []byte) error) error {
 	buf := r.buffers.Get().(*[]byte)
-	rec := payload(r.spool.id.begin((*buf)[:0], kind))
+	rec := payload(r.spool.id.begin((*buf)[:0], kind), v)
 	if len(rec) > maxRecord {
 		return fmt.Errorf("record of %d bytes is too large", len(rec))
 	}
 	seal(rec)
-	err := write(rec)
+	err := write(r, rec)
 	if cap(rec) <= 64<<10 {
 		*buf = rec
 		r.buffers.Put(buf)

@@ -73,7 +73,7 @@ func shutdown(t *testing.T, r *Recorder) {
 	}
 }
 
-func put(t *testing.T, r *Recorder, calls ...*Call) {
+func recordAll(t *testing.T, r *Recorder, calls ...*Call) {
 	t.Helper()
 	for _, c := range calls {
 		if err := errors.Join(r.Opened(c), r.Closed(c)); err != nil {
@@ -191,7 +191,7 @@ func TestReplayEndsOpenCalls(t *testing.T) {
 	db := openStore(t, dir)
 	o := RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db}
 	r := openRecorder(t, o)
-	put(t, r, testCall(callID()), testCall(callID()))
+	recordAll(t, r, testCall(callID()), testCall(callID()))
 	open := testCall(callID())
 	if err := r.Opened(open); err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestReplayEndsOpenCalls(t *testing.T) {
 		checkOutcomes(t, db, map[Outcome]int{OK: 2, Interrupted: 1})
 	}
 	r = openRecorder(t, o)
-	put(t, r, testCall(callID()))
+	recordAll(t, r, testCall(callID()))
 	shutdown(t, r)
 	checkOutcomes(t, db, map[Outcome]int{OK: 3, Interrupted: 1})
 }
@@ -215,14 +215,14 @@ func TestStoreOrSpoolLost(t *testing.T) {
 	spool := filepath.Join(dir, "spool")
 	db := openStore(t, filepath.Join(dir, "a"))
 	r := openRecorder(t, RecorderOptions{Dir: spool, DB: db})
-	put(t, r, testCall(callID()), testCall(callID()))
+	recordAll(t, r, testCall(callID()), testCall(callID()))
 	shutdown(t, r)
 	checkOutcomes(t, db, map[Outcome]int{OK: 2})
 
 	// A new store gets what the spool still has.
 	other := openStore(t, filepath.Join(dir, "b"))
 	r = openRecorder(t, RecorderOptions{Dir: spool, DB: other})
-	put(t, r, testCall(callID()))
+	recordAll(t, r, testCall(callID()))
 	shutdown(t, r)
 	checkOutcomes(t, other, map[Outcome]int{OK: 3})
 
@@ -236,7 +236,7 @@ func TestStoreOrSpoolLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = openRecorder(t, RecorderOptions{Dir: spool, DB: db})
-	put(t, r, testCall(callID()))
+	recordAll(t, r, testCall(callID()))
 	shutdown(t, r)
 	checkOutcomes(t, db, map[Outcome]int{OK: 4})
 }
@@ -248,8 +248,8 @@ func TestTwoSpoolsOneStore(t *testing.T) {
 	a := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "a"), DB: db})
 	b := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "b"), DB: db})
 	for range 10 {
-		put(t, a, testCall(callID()))
-		put(t, b, testCall(callID()), testCall(callID()))
+		recordAll(t, a, testCall(callID()))
+		recordAll(t, b, testCall(callID()), testCall(callID()))
 		flush(t, a)
 		flush(t, b)
 	}
@@ -284,7 +284,7 @@ func TestOpenCallsAreCarried(t *testing.T) {
 	}
 	turn := func() {
 		t.Helper()
-		put(t, r, testCall(callID()))
+		recordAll(t, r, testCall(callID()))
 		flush(t, r)
 		if err := r.spool.turn(true); err != nil {
 			t.Fatal(err)
@@ -335,7 +335,7 @@ func TestRowFault(t *testing.T) {
 	huge2 := testCall(callID())
 	huge2.Usage.Set(costs.Input, 1<<62)
 	good := testCall(callID())
-	put(t, r, testCall(callID()), bad, good, huge, huge2, testCall(callID()))
+	recordAll(t, r, testCall(callID()), bad, good, huge, huge2, testCall(callID()))
 	r.Bodies(&Bodies{CallID: bad.ID, At: time.Now(), Request: []byte("poison")})
 	r.Bodies(&Bodies{CallID: good.ID, At: time.Now(), Request: []byte("fine")})
 	flush(t, r)
@@ -356,7 +356,7 @@ func TestRowFault(t *testing.T) {
 	if err != nil || len(kept) != 3 || kept[0] != bad.ID {
 		t.Errorf("kept aside %v, %v", kept, err)
 	}
-	put(t, r, testCall(callID()))
+	recordAll(t, r, testCall(callID()))
 	flush(t, r)
 	checkOutcomes(t, db, map[Outcome]int{OK: 5})
 }
@@ -375,7 +375,7 @@ func TestStoreFailsAndRecovers(t *testing.T) {
 	mustExec(t, db, `ALTER TABLE calls RENAME TO calls_away`)
 	r := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
 	for range 50 {
-		put(t, r, testCall(callID()))
+		recordAll(t, r, testCall(callID()))
 	}
 	if err := r.Flush(t.Context()); err == nil {
 		t.Error("a flush into a broken store succeeds")
@@ -425,7 +425,7 @@ func TestSpoolFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		flush(t, r)
-		put(t, r, testCall(callID())) // there is room again
+		recordAll(t, r, testCall(callID())) // there is room again
 	}
 	check("refuse", ErrSpoolFull)
 	check("serve", nil)

@@ -211,7 +211,7 @@ func TestDiskFullServes(t *testing.T) {
 		t.Fatal("the disk is too large")
 	}
 	for range 100 {
-		put(t, r, testCall(callID()))
+		recordAll(t, r, testCall(callID()))
 	}
 	if r.Stats().Held == 0 {
 		t.Errorf("stats %+v: nothing is held", r.Stats())
@@ -246,7 +246,7 @@ func smallDisk(t *testing.T, size string) string {
 func TestSyncWithinASecond(t *testing.T) {
 	dir := t.TempDir()
 	r := openRecorder(t, RecorderOptions{Dir: dir, DB: openStore(t, t.TempDir())})
-	put(t, r, testCall(callID()))
+	recordAll(t, r, testCall(callID()))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	for r.dirty.Load() {
