@@ -37,7 +37,7 @@ func (r row) tokens() (in, out int64) {
 type ledger struct {
 	byID      map[string][]row
 	bySession map[string][]row
-	total     int
+	closed    int // of the programs
 }
 
 // readLedger asks the weir binary for all calls of a configuration.
@@ -55,10 +55,12 @@ func readLedger(weir, config string) (ledger, error) {
 		return l, fmt.Errorf("read weir calls list: %w", err)
 	}
 	for _, r := range rows {
+		if r.Session != "" && r.Outcome != "" {
+			l.closed++
+		}
 		l.byID[r.ID] = append(l.byID[r.ID], r)
 		l.bySession[r.Session] = append(l.bySession[r.Session], r)
 	}
-	l.total = len(rows)
 	return l, nil
 }
 
@@ -66,7 +68,9 @@ func readLedger(weir, config string) (ledger, error) {
 func (l line) aborts() bool { return strings.HasSuffix(l.Case, "abort") }
 
 // unmetered reports whether the case's answers carry no usage to compare.
-func (l line) unmetered() bool { return l.Case == "count_tokens" || l.Case == "bad_key" }
+func (l line) unmetered() bool {
+	return l.Case == "count_tokens" || l.Case == "model_list" || l.Case == "bad_key"
+}
 
 // audit compares the ledger with what a case saw: one row per request, with
 // its model, outcome and tokens; and for the key of a stranger none.
@@ -74,6 +78,9 @@ func (b ledger) audit(program string, l line, keyed bool) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	if keyed && l.Case == "bad_key" {
 		l.HTTP = nil
+	}
+	if l.Case == "timeout" {
+		return b.abandoned(program, l)
 	}
 	if n := len(b.bySession[program+"/"+l.Case]); n != len(l.HTTP) {
 		say("the ledger has %d rows for %d requests", n, len(l.HTTP))
@@ -116,6 +123,15 @@ func (b ledger) audit(program string, l line, keyed bool) (wrong []string) {
 		say("the SDK reported %d more answers than there were", len(reported))
 	}
 	return wrong
+}
+
+// abandoned checks the row of a call that its client left before any answer.
+func (b ledger) abandoned(program string, l line) (wrong []string) {
+	rows := b.bySession[program+"/"+l.Case]
+	if len(rows) != 1 || rows[0].Outcome != "aborted" || rows[0].Status != 499 {
+		return []string{"want one aborted row of status 499, got " + short(rows)}
+	}
+	return nil
 }
 
 // agrees compares a row with what the SDK reported of its call.

@@ -49,6 +49,8 @@ func sound(l line) string {
 			return fmt.Sprintf("no tool loop: statuses %v", got)
 		}
 		got = slices.Compact(got)
+	case name == "timeout":
+		want = nil // no answer
 	case name == "abort":
 		if text := texts(l.Seen); len(text) != 3 {
 			return fmt.Sprintf("aborted after %d pieces of text", len(text))
@@ -71,8 +73,11 @@ func texts(seen any) []any {
 
 // compare returns how a result through Weir differs from the direct one.
 func compare(direct, through line) (diffs []string) {
-	if strings.HasSuffix(direct.Case, "truncated") {
+	switch {
+	case strings.HasSuffix(direct.Case, "truncated"):
 		return truncated(direct, through)
+	case direct.Case == "model_list":
+		return listed(through)
 	}
 	diff(&diffs, "seen", direct.Seen, through.Seen)
 	diff(&diffs, "usage", plain(direct.Usage), plain(through.Usage))
@@ -105,6 +110,15 @@ func truncated(direct, through line) (diffs []string) {
 		diffs = append(diffs, fmt.Sprintf("a truncated stream looks whole: %s", short(through.Seen)))
 	}
 	return diffs
+}
+
+// listed checks a list of models, which is Weir's own: it only must be one
+// that the SDK can read.
+func listed(through line) []string {
+	if names, ok := through.Seen.([]any); !ok || len(names) == 0 || names[0] == "" {
+		return []string{"no list of models: " + short(through.Seen)}
+	}
+	return nil
 }
 
 // headers are those that must be the same.

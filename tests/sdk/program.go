@@ -76,6 +76,7 @@ func models(vendor, program string) map[string]any {
 		"chat": chat, "tools": chat, "unknown": unserved,
 		"embed":     map[string]string{"openai": "text-embedding-3-small", "gemini": "gemini-embedding-001"}[vendor],
 		"slow":      chat + "-mock-words-300-tps-30",
+		"late":      chat + "-mock-slow-10s",
 		"truncated": chat + "-mock-words-50-endafter-8",
 		"429":       chat + "-mock-error-429-retryafter-1s",
 		"retry_429": chat + "-mock-error-429x1-retryafter-1sx1" + own,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
@@ -29,6 +30,8 @@ func anthropicGo() []*Case {
 		{name: "retry_500", run: s.retried("retry_500")},
 		{name: "abort", run: s.abort},
 		{name: "truncated", run: s.truncated},
+		{name: "timeout", run: s.refused("late", option.WithMaxRetries(0), option.WithRequestTimeout(time.Second))},
+		{name: "model_list", run: s.modelList},
 		{name: "unknown_model", run: s.refused("unknown")},
 		{name: "bad_key", run: s.refused("chat", option.WithAPIKey(badKey))},
 	}
@@ -176,6 +179,15 @@ func (s *claude) retried(purpose string) func(*Case) (any, error) {
 func (s *claude) truncated(*Case) (any, error) {
 	_, _, text, err := s.read(s.ask(models["truncated"]), 0)
 	return broken(text, err), nil
+}
+
+func (s *claude) modelList(*Case) (any, error) {
+	ids := []string{}
+	pages := s.c.Models.ListAutoPaging(s.ctx, anthropic.ModelListParams{})
+	for pages.Next() {
+		ids = append(ids, pages.Current().ID)
+	}
+	return ids, pages.Err()
 }
 
 func (s *claude) abort(*Case) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -34,6 +35,8 @@ func openaiGo() []*Case {
 		{name: "retry_500", run: s.retried("retry_500")},
 		{name: "abort", run: s.abort},
 		{name: "truncated", run: s.truncated},
+		{name: "timeout", run: s.refused("late", option.WithMaxRetries(0), option.WithRequestTimeout(time.Second))},
+		{name: "model_list", run: s.modelList},
 		{name: "unknown_model", run: s.refused("unknown")},
 		{name: "bad_key", run: s.refused("chat", option.WithAPIKey(badKey))},
 	}
@@ -226,6 +229,15 @@ func (s *official) retried(purpose string) func(*Case) (any, error) {
 func (s *official) truncated(*Case) (any, error) {
 	_, _, text, err := s.read(s.ask(models["truncated"]), 0)
 	return broken(text, err), nil
+}
+
+func (s *official) modelList(*Case) (any, error) {
+	ids := []string{}
+	pages := s.c.Models.ListAutoPaging(s.ctx)
+	for pages.Next() {
+		ids = append(ids, pages.Current().ID)
+	}
+	return ids, pages.Err()
 }
 
 func (s *official) abort(*Case) (any, error) {

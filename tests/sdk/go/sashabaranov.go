@@ -29,6 +29,7 @@ func sashabaranov() []*Case {
 		{name: "error_stream", run: s.refusedStream},
 		{name: "abort", run: s.abort},
 		{name: "truncated", run: s.truncated},
+		{name: "model_list", run: s.modelList},
 		{name: "unknown_model", run: s.refused("unknown")},
 		{name: "bad_key", run: s.badKey},
 	}
@@ -203,6 +204,15 @@ func (s *sasha) abort(*Case) (any, error) {
 func (s *sasha) truncated(*Case) (any, error) {
 	_, text, err := s.read(s.ask(models["truncated"]), 0)
 	return broken(text, err), nil
+}
+
+func (s *sasha) modelList(*Case) (any, error) {
+	r, err := s.c.ListModels(s.ctx)
+	ids := []string{}
+	for _, m := range r.Models {
+		ids = append(ids, m.ID)
+	}
+	return ids, err
 }
 
 func (s *sasha) badKey(*Case) (any, error) {

@@ -113,6 +113,8 @@ await run({
     }
   },
 
+  timeout: () => refused({ model: MODELS.late }, { timeout: 1000, maxRetries: 0 }),
+  model_list: async () => (await all(client.models.list())).map((m) => m.id),
   unknown_model: () => refused({ model: MODELS.unknown }),
 
   async bad_key() {

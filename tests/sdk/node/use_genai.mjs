@@ -124,6 +124,7 @@ await run({
     }
   },
 
+  model_list: async () => (await all(await client.models.list())).map((m) => m.name),
   unknown_model: () => refused(MODELS.unknown),
   bad_key: () => refused(MODELS.chat, { key: BAD_KEY }),
 });

@@ -169,6 +169,8 @@ await run({
     }
   },
 
+  timeout: () => refused(MODELS.late, { timeout: 1000, maxRetries: 0 }),
+  model_list: async () => (await all(client.models.list())).map((m) => m.id),
   unknown_model: () => refused(MODELS.unknown),
 
   async bad_key() {

@@ -195,6 +195,11 @@ def truncated(c):
 
 
 @case
+def model_list(c):
+    return [m.name for m in client.models.list()]
+
+
+@case
 def unknown_model(c):
     return refused(MODELS["unknown"])
 

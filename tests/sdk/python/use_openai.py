@@ -248,6 +248,20 @@ def truncated(c):
 
 
 @case
+def timeout(c):
+    try:
+        client.with_options(timeout=1, max_retries=0).chat.completions.create(model=MODELS["late"], messages=MESSAGES)
+    except openai.APITimeoutError as e:
+        return error(e)
+    return "no error"
+
+
+@case
+def model_list(c):
+    return [m.id for m in client.models.list()]
+
+
+@case
 def unknown_model(c):
     return refused(MODELS["unknown"])
 
