@@ -230,6 +230,11 @@ func TestNothing(t *testing.T) {
 	d.refused("GET", "/nothing", "", 404, "not_found", "openapi.json")
 	d.refused("PUT", "/keys", "{}", 405, "method_not_allowed", "GET and POST")
 	d.refused("POST", "/calls", "{}", 405, "method_not_allowed", "GET")
+	for _, path := range []string{"/nothing", "/v1/models", "/api"} {
+		if r := d.send("GET", path, ""); r.status != 404 || !strings.Contains(r.body, `{"error":{"code":"not_found"`) {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
 	if r := d.send(http.MethodPut, "/api/v1/keys", "", withToken); r.header.Get("Allow") != "GET, POST" {
 		t.Errorf("Allow: %q", r.header.Get("Allow"))
 	}

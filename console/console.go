@@ -97,6 +97,9 @@ func New(o Options) (*Console, error) {
 		c.mux.Handle(r.method+" "+base+r.path, c.guard(r.serve))
 	}
 	c.mux.Handle(base+"/", c.guard(c.nothing))
+	c.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusNotFound, "not_found", "There is no such page; the admin API is below "+base+".")
+	})
 	c.mux.HandleFunc("GET /{$}", c.servePage)
 	c.mux.HandleFunc("GET /calls/{id}", c.serveCallPage)
 	c.mux.HandleFunc("POST /login", c.login)
