@@ -92,12 +92,16 @@ func (s *suite) shapes(ctx context.Context) error {
 		return err
 	}
 	defer weir.stop()
+	key, err := s.newKey(ctx, config, weir.base)
+	if err != nil {
+		return err
+	}
 	for _, sh := range shapes {
-		direct, err := sh.send(ctx, upstream.base, upstream)
+		direct, err := sh.send(ctx, upstream.base, "", upstream)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", sh.tool, sh.name, err)
 		}
-		through, err := sh.send(ctx, weir.base, upstream)
+		through, err := sh.send(ctx, weir.base, key, upstream)
 		if err != nil {
 			s.check(phase, sh.tool, sh.name, err.Error())
 			continue
@@ -108,8 +112,9 @@ func (s *suite) shapes(ctx context.Context) error {
 	return nil
 }
 
-// send makes the request and returns the reply and what the upstream got.
-func (sh shape) send(ctx context.Context, base string, upstream *recorder) (reply, error) {
+// send makes the request and returns the reply and what the upstream got. The
+// user's own credential goes upstream; key, which says whose call it is, must not.
+func (sh shape) send(ctx context.Context, base, key string, upstream *recorder) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	upstream.Reset()
@@ -119,6 +124,9 @@ func (sh shape) send(ctx context.Context, base string, upstream *recorder) (repl
 	}
 	req.Header = sh.header.Clone()
 	req.Header.Set("X-Weir-Session", sh.tool+"/"+sh.name)
+	if key != "" {
+		req.Header.Set("X-Weir-Key", key)
+	}
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
@@ -232,6 +240,9 @@ func (s *suite) shapeRow(sh shape, config string, through reply) (wrong []string
 	}
 	if rows[0].Outcome != want {
 		wrong = append(wrong, fmt.Sprintf("outcome %q, want %q", rows[0].Outcome, want))
+	}
+	if rows[0].KeyID == "" {
+		wrong = append(wrong, "the call is nobody's")
 	}
 	if sh.metered && !slices.Contains(sources, rows[0].UsageSource) {
 		wrong = append(wrong, fmt.Sprintf("usage source %q, want one of %q", rows[0].UsageSource, sources))
