@@ -177,7 +177,7 @@ func (w *keyWatch) changed(ctx context.Context, db *sqldb.DB) (bool, error) {
 		}
 		w.conn = conn
 	}
-	v, err := db.DataVersion(ctx, w.conn)
+	v, err := sqldb.DataVersion(ctx, w.conn)
 	if err != nil || w.looked && v == w.version {
 		return false, err
 	}

@@ -42,6 +42,9 @@ func Open(dsn string) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the store's directory: %w", err)
 	}
+	if err := protect(path); err != nil {
+		return nil, err
+	}
 	write, err := open(path, "rwc", 1)
 	if err != nil {
 		return nil, err
@@ -51,6 +54,19 @@ func Open(dsn string) (*DB, error) {
 		return nil, errors.Join(err, write.Close())
 	}
 	return &DB{write: write, read: read, path: path}, nil
+}
+
+// protect makes the file readable by its owner only before SQLite sees it: the
+// files that SQLite puts beside it get the same mode.
+func protect(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return fmt.Errorf("protect store %s: %w", path, err)
+	}
+	return nil
 }
 
 // OpenExisting is Open for who only reads what another process keeps: a
@@ -87,11 +103,6 @@ func open(path, mode string, conns int) (*sql.DB, error) {
 	db.SetMaxIdleConns(conns)
 	if err := db.Ping(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
-	}
-	if mode == "rwc" {
-		if err := os.Chmod(path, 0o600); err != nil {
-			return nil, errors.Join(fmt.Errorf("protect store %s: %w", path, err), db.Close())
-		}
 	}
 	return db, nil
 }
@@ -157,9 +168,10 @@ func (db *DB) Sync() error {
 	return nil
 }
 
-// DataVersion changes whenever another connection has written to the store.
-// It costs no disk access.
-func (db *DB) DataVersion(ctx context.Context, conn *sql.Conn) (int64, error) {
+// DataVersion changes whenever another connection than this one has written to
+// the store. It costs no disk access. Versions of different connections have
+// nothing to do with each other.
+func DataVersion(ctx context.Context, conn *sql.Conn) (int64, error) {
 	var v int64
 	err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&v)
 	return v, err
