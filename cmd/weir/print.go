@@ -30,15 +30,12 @@ type rowFlags struct {
 // maxLimit is the largest --limit.
 const maxLimit = 10_000_000
 
-// add puts the flags on a command. rows is the default of --limit; 0 leaves
-// out --limit and --since, for verbs whose rows are few.
+// add puts the flags on a command. rows is the default of --limit.
 func (f *rowFlags) add(cmd *cobra.Command, rows int) {
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON array")
 	cmd.Flags().BoolVar(&f.csv, "csv", false, "print CSV with a header line")
-	if rows > 0 {
-		cmd.Flags().IntVar(&f.limit, "limit", rows, "print at most `N` rows")
-		cmd.Flags().StringVar(&f.since, "since", "", "only rows since `WHEN`: 24h, 7d, 2026-11-25, 2026-11-25T10:00:00Z")
-	}
+	cmd.Flags().IntVar(&f.limit, "limit", rows, "print at most `N` rows")
+	cmd.Flags().StringVar(&f.since, "since", "", "only rows since `WHEN`: 24h, 7d, 2026-11-25, 2026-11-25T10:00:00Z")
 }
 
 // from returns the time that --since means; zero where it isn't given.
@@ -181,6 +178,16 @@ func printJSON(w io.Writer, v any) error {
 	}
 	_, err = w.Write(append(b, '\n'))
 	return err
+}
+
+// timeless are the rows of a configuration, up to the limit: they have no
+// time that --since could leave out.
+func timeless[T any](f rowFlags, list []T) (iter.Seq2[T, error], error) {
+	_, err := f.from(time.Now())
+	if err := firstError(f.check(), err); err != nil {
+		return nil, err
+	}
+	return all(list[:min(len(list), f.limit)]), nil
 }
 
 // all is a slice as rows.

@@ -27,10 +27,14 @@ func newProvidersCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printRows(cmd.OutOrStdout(), f, providerColumns, all(providerRows(c)))
+			rows, err := timeless(f, providerRows(c))
+			if err != nil {
+				return err
+			}
+			return printRows(cmd.OutOrStdout(), f, providerColumns, rows)
 		},
 	}
-	f.add(list, 0)
+	f.add(list, maxLimit)
 	cmd.AddCommand(list, absent("report"))
 	return cmd
 }

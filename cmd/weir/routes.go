@@ -30,10 +30,14 @@ func newRoutesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printRows(cmd.OutOrStdout(), f, routeColumns, all(routeRows(c)))
+			rows, err := timeless(f, routeRows(c))
+			if err != nil {
+				return err
+			}
+			return printRows(cmd.OutOrStdout(), f, routeColumns, rows)
 		},
 	}
-	f.add(cmd, 0)
+	f.add(cmd, maxLimit)
 	return cmd
 }
 

@@ -90,10 +90,24 @@ func banner(w io.Writer, a *app.App, c *config.Config) {
 	fmt.Fprintf(w, "  admin      %s\n", adminLink(w, a))
 	fmt.Fprintf(w, "  providers  %s\n", providerNames(c))
 	fmt.Fprintf(w, "  store      %s\n", c.Store)
+	if len(c.Providers) == 0 {
+		fmt.Fprintf(w, "\nThere is no provider yet. To look around without any key: weir demo\n")
+	}
+	if c.Auth == config.AuthKeys {
+		fmt.Fprintf(w, "\nMake a key: weir keys create%s\n", configFlag(c))
+	}
 	if line := curlLine(a.URL(), c); line != "" {
 		fmt.Fprintf(w, "\nTry it:\n\n%s\n", line)
 	}
 	fmt.Fprintln(w)
+}
+
+// configFlag is what other verbs need to mean the same Weir.
+func configFlag(c *config.Config) string {
+	if c.File == "" || c.File == defaultConfig {
+		return ""
+	}
+	return " --config " + c.File
 }
 
 // adminLink logs in by itself where the token is new or a person reads along;
