@@ -102,21 +102,22 @@ func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 func (r *Recorder) Opened(c *Call) error {
 	refuse := r.o.WhenFull == "refuse"
 	if refuse && r.spool.total.Load() >= r.o.Max {
+		r.spool.pressed.Store(true)
 		return ErrSpoolFull
 	}
+	if !refuse {
+		return put(r, recOpened, c, appendBounded, (*Recorder).writeOrHold)
+	}
 	err := put(r, recOpened, c, appendBounded, (*Recorder).write)
-	switch {
-	case err == nil || !diskFull(err):
-		return err
-	case refuse:
+	if err != nil && diskFull(err) {
 		return fmt.Errorf("%w: %w", ErrSpoolFull, err)
 	}
-	return put(r, recOpened, c, appendBounded, (*Recorder).hold)
+	return err
 }
 
 // Closed records how a call ended. It returns when the kernel has the record.
 func (r *Recorder) Closed(c *Call) error {
-	return put(r, recClosed, c, appendBounded, (*Recorder).writeOrHold)
+	return put(r, recClosed, c, appendBounded, (*Recorder).writeLast)
 }
 
 // Bodies records what a call carried. They are dropped, and counted, where
@@ -133,13 +134,18 @@ func (r *Recorder) Bodies(b *Bodies) {
 
 func (r *Recorder) write(rec []byte) error { return r.spool.append(rec) }
 
-func (r *Recorder) hold(rec []byte) error { return r.held.add(rec) }
+func (r *Recorder) writeOrHold(rec []byte) error { return r.orHold(rec, r.spool.append) }
 
-// writeOrHold writes a record that must not be lost.
-func (r *Recorder) writeOrHold(rec []byte) error {
-	err := r.spool.appendLast(rec)
-	if err == nil || errors.Is(err, os.ErrClosed) {
-		return err
+func (r *Recorder) writeLast(rec []byte) error { return r.orHold(rec, r.spool.appendLast) }
+
+// orHold writes a record, or holds it in memory until there is room. While
+// others are held it goes behind them: an end never stands before its beginning.
+func (r *Recorder) orHold(rec []byte, write func([]byte) error) error {
+	var err error
+	if r.held.bytes.Load() == 0 {
+		if err = write(rec); err == nil || errors.Is(err, os.ErrClosed) {
+			return err
+		}
 	}
 	if full := r.held.add(rec); full != nil {
 		return errors.Join(full, err)
@@ -204,6 +210,14 @@ func (h *heldRecords) add(rec []byte) error {
 	return nil
 }
 
+// left is an error that says how much is held; nil: nothing.
+func (h *heldRecords) left() error {
+	if n := h.bytes.Load(); n > 0 {
+		return fmt.Errorf("%d bytes of records are in memory only: %w", n, ErrSpoolFull)
+	}
+	return nil
+}
+
 // flush writes what waits, in order, as far as there is room. One goroutine calls it.
 func (h *heldRecords) flush(write func([]byte) error) error {
 	for {
@@ -259,10 +273,7 @@ func (r *Recorder) Shutdown(ctx context.Context) (err error) {
 		err = r.Flush(ctx)
 		close(r.stop)
 		r.workers.Wait()
-		if n := r.held.bytes.Load(); n > 0 {
-			err = errors.Join(err, fmt.Errorf("%d bytes of records are lost: %w", n, ErrSpoolFull))
-		}
-		err = errors.Join(err, r.spool.close())
+		err = errors.Join(err, r.held.left(), r.spool.close())
 	})
 	return err
 }
@@ -291,7 +302,7 @@ func (r *Recorder) shipLoop() {
 		}
 		err := r.ship.all(context.Background(), r.stop)
 		if asked != nil {
-			asked <- err
+			asked <- errors.Join(err, r.held.left())
 		}
 		if err == nil {
 			wait = shipEvery
@@ -309,32 +320,41 @@ func (r *Recorder) syncLoop() {
 	defer r.workers.Done()
 	tick := time.NewTicker(r.o.keepEvery)
 	defer tick.Stop()
+	var again nag
 	for stopped := false; !stopped; {
 		select {
 		case <-r.stop:
 			stopped = true // one last time
 		case <-tick.C:
 		}
-		if err := r.keep(); err != nil {
+		if err := r.keep(); err != nil && again.due() {
 			r.o.Log.Error("keep spool", "err", err)
 		}
 	}
 }
 
 func (r *Recorder) keep() error {
-	if err := r.held.flush(r.spool.append); err != nil {
-		return err
-	}
-	if err := r.spool.turn(false); err != nil {
-		return err
-	}
+	err := errors.Join(r.held.flush(r.spool.append), r.spool.turn(r.spool.pressed.Swap(false)))
 	r.spool.restore()
 	if !r.dirty.Swap(false) {
-		return nil
-	}
-	if err := r.spool.sync(); err != nil {
-		r.dirty.Store(true)
 		return err
 	}
-	return nil
+	if failed := r.spool.sync(); failed != nil {
+		r.dirty.Store(true)
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// A nag says whether it is time to say something again.
+type nag struct{ said time.Time }
+
+const nagEvery = 30 * time.Second
+
+func (n *nag) due() bool {
+	if time.Since(n.said) < nagEvery {
+		return false
+	}
+	n.said = time.Now()
+	return true
 }

@@ -33,6 +33,7 @@ type shipper struct {
 	rows    rowStore
 	log     *slog.Logger
 	onBatch func([]*Call)
+	again   nag // about what tidy could not do
 
 	replayed bool              // what an earlier process left is known
 	left     map[string][]byte // its calls without an end; nil once they are stored
@@ -90,7 +91,7 @@ func (s *shipper) all(ctx context.Context, stop <-chan struct{}) error {
 			s.rewind()
 			return err
 		}
-		if err := s.tidy(); err != nil {
+		if err := s.tidy(); err != nil && s.again.due() {
 			s.log.Error("tidy spool", "err", err)
 		}
 		if !more {

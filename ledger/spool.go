@@ -64,6 +64,7 @@ type spool struct {
 	sealed  atomic.Int64 // no segment up to this number grows any more
 	total   atomic.Int64 // bytes of all segments
 	reserve atomic.Bool  // there is a reserve to give up
+	pressed atomic.Bool  // a write was refused for want of room
 }
 
 func segmentPath(dir string, id spoolID, n int64) string {
@@ -164,6 +165,9 @@ func (s *spool) append(rec []byte) error {
 	s.total.Add(int64(n))
 	seg.release()
 	if err != nil {
+		if diskFull(err) {
+			s.pressed.Store(true)
+		}
 		return fmt.Errorf("write spool: %w", err)
 	}
 	return nil
@@ -201,20 +205,24 @@ func (s *spool) restore() {
 		s.reserve.Store(true)
 		return
 	}
+	if freeBytes(s.dir) < 2*reserveSize {
+		return // what little there is, calls need now
+	}
 	block := make([]byte, reserveSize)
 	_, _ = rand.Read(block)
 	if err := os.WriteFile(path, block, 0o600); err != nil {
-		_ = os.Remove(path) // no room yet; the next call tries again
+		_ = os.Remove(path) // no room after all; the next call tries again
 		return
 	}
 	s.reserve.Store(true)
 }
 
-// turn begins a new segment where the current one is full, or where force is
-// set, and syncs and closes the one that was replaced. One goroutine calls it.
-func (s *spool) turn(force bool) error {
+// turn begins a new segment where the current one is full, and syncs and
+// closes the one that was replaced. Where there is want of room it does so
+// early: a segment makes room only once it is replaced. One goroutine calls it.
+func (s *spool) turn(early bool) error {
 	old := s.current.Load()
-	if !force && old.size.Load() < s.full {
+	if size := old.size.Load(); size == 0 || !early && size < s.full {
 		return nil
 	}
 	seg, err := s.create(old.number + 1)

@@ -195,6 +195,10 @@ func TestDiskFull(t *testing.T) {
 	}
 	mustExec(t, db, `ALTER TABLE calls_away RENAME TO calls`)
 	flush(t, r)
+	eventually(t, "there is room again", func() bool {
+		flush(t, r)
+		return r.Opened(under[0]) == nil
+	})
 	crash(t, r)
 	r = openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
 	flush(t, r)

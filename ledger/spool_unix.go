@@ -37,3 +37,12 @@ func syncDir(dir string) error {
 	}
 	return nil
 }
+
+// freeBytes is the room on a directory's disk; 0 where that is not known.
+func freeBytes(dir string) int64 {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return 0
+	}
+	return int64(st.Bavail) * int64(st.Bsize)
+}
