@@ -186,19 +186,26 @@ func (c *call) toolCalls(a *ask) []toolCall {
 
 const lorem = "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore magna aliqua"
 
-var loremWords = strings.Fields(lorem)
+// loremWords have their leading space.
+var loremWords = func() []string {
+	out := strings.Fields(lorem)
+	for i := range out {
+		out[i] = " " + out[i]
+	}
+	return out
+}()
 
 // words cuts s into words that keep their leading space, or makes n of them.
 func words(s string, n int) []string {
 	if n > 0 {
 		out := make([]string, n)
 		for i := range out {
-			out[i] = " " + loremWords[i%len(loremWords)]
+			out[i] = loremWords[i%len(loremWords)]
 		}
 		out[0] = out[0][1:]
 		return out
 	}
-	var out []string
+	out := make([]string, 0, strings.Count(s, " ")+1)
 	for len(s) > 0 {
 		i := strings.IndexByte(s[1:], ' ') + 1
 		if i <= 0 {

@@ -1,5 +1,7 @@
 package mockllm
 
+import "strconv"
+
 // askMessages reads a Messages request.
 func askMessages(c *call) *ask {
 	b := &c.body
@@ -77,12 +79,13 @@ func cacheable(b *node) (n int, ttl string) {
 }
 
 type messagesWriter struct {
-	c *call
-	a *answer
+	c     *call
+	a     *answer
+	piece raw // the delta being written
 }
 
 func serveMessages(c *call) *fault {
-	w := &messagesWriter{c, c.respond(askMessages(c), 0)}
+	w := &messagesWriter{c: c, a: c.respond(askMessages(c), 0)}
 	if c.streams() {
 		w.stream()
 		return nil
@@ -182,6 +185,16 @@ func (w *messagesWriter) event(kind string, tokens int, kv ...any) {
 	w.c.o.event(kind, obj(append([]any{"type", kind}, kv...)...), tokens)
 }
 
+// text sends a piece of text; most events are no more than that.
+func (w *messagesWriter) text(at int, p string) {
+	b := append(w.piece[:0], `{"type":"content_block_delta","index":`...)
+	b = strconv.AppendInt(b, int64(at), 10)
+	b = append(b, `,"delta":{"type":"text_delta","text":`...)
+	b = append(appendString(b, p), "}}"...)
+	w.c.o.event("content_block_delta", b, 1)
+	w.piece = b
+}
+
 // stream sends the message as events.
 func (w *messagesWriter) stream() {
 	w.event("message_start", 0, "message", w.message(raw("[]"), nil, 1))
@@ -206,9 +219,9 @@ func (w *messagesWriter) stream() {
 		})
 	}
 	if w.a.text != nil {
-		block(obj("type", "text", "text", ""), func(send func(int, ...any)) {
+		block(obj("type", "text", "text", ""), func(func(int, ...any)) {
 			for _, p := range w.a.text {
-				send(1, "type", "text_delta", "text", p)
+				w.text(at, p)
 			}
 		})
 	}

@@ -268,6 +268,7 @@ type chatWriter struct {
 	answers  []*answer
 	logprobs bool
 	prefix   raw // of a chunk, up to its choices
+	piece    raw // the choice being written
 	running  int // tokens so far, for usage on every chunk
 }
 
@@ -375,7 +376,7 @@ func (w *chatWriter) probs(pieces []string) raw {
 		for j := range most {
 			t := p
 			if j > 0 {
-				t = " " + loremWords[j%len(loremWords)]
+				t = loremWords[j%len(loremWords)]
 			}
 			top = append(top, obj("token", t, "logprob", -0.5*float64(j)-0.125, "bytes", byteList(t)))
 		}

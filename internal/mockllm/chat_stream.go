@@ -1,6 +1,9 @@
 package mockllm
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // stream sends the answer as chunks.
 func (w *chatWriter) stream() {
@@ -80,7 +83,7 @@ func (w *chatWriter) choice(i int, a *answer) {
 		w.filter(i)
 	}
 	for _, p := range a.text {
-		w.delta(i, obj("content", p, "tool_calls", when(w.c.b.ToolShape == "empty", raw("[]"))), w.probsOf(p), nil, nil, 1)
+		w.text(i, p)
 	}
 	for _, p := range a.refusal {
 		w.delta(i, obj("refusal", p), nil, nil, nil, 1)
@@ -91,6 +94,20 @@ func (w *chatWriter) choice(i int, a *answer) {
 		usage = w.usage(w.out())
 	}
 	w.delta(i, raw("{}"), nil, w.finish(a), usage, 0)
+}
+
+// text sends a piece of text; most chunks are no more than that.
+func (w *chatWriter) text(i int, p string) {
+	if w.logprobs || w.c.azure || w.c.b.ToolShape == "empty" {
+		w.delta(i, obj("content", p, "tool_calls", when(w.c.b.ToolShape == "empty", raw("[]"))), w.probsOf(p), nil, nil, 1)
+		return
+	}
+	b := append(w.piece[:0], `{"index":`...)
+	b = strconv.AppendInt(b, int64(i), 10)
+	b = append(b, `,"delta":{"content":`...)
+	b = append(appendString(b, p), `},"logprobs":null,"finish_reason":null}`...)
+	w.chunk(b, nil, 1)
+	w.piece = b
 }
 
 // filter is Azure's chunk of a filter that runs beside the stream.

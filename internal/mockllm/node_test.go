@@ -2,7 +2,6 @@ package mockllm
 
 import (
 	"encoding/json"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -141,15 +140,4 @@ func TestMagic(t *testing.T) {
 	check("x/mock-slow-1.5s+tps-50", 1, func(b *Behaviour) bool { return b.Latency == 1500e6 && b.TokensPerSecond == 50 })
 	check("mock-error", 1, func(b *Behaviour) bool { return b.Status == 0 })
 	check("mock-words-many-cut-5", 1, func(b *Behaviour) bool { return b.Words == 0 && *b.CutBytes == 5 })
-}
-
-func BenchmarkChat(b *testing.B) {
-	s := New(Options{})
-	body := `{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("word ", 200) + `"}]}`
-	b.ReportAllocs()
-	for b.Loop() {
-		r := httptest.NewRequest("POST", "/v1/chat/completions", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		s.ServeHTTP(httptest.NewRecorder(), r)
-	}
 }

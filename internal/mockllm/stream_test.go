@@ -238,3 +238,19 @@ func TestToolResults(t *testing.T) {
 		{"role":"model","parts":[{"functionCall":{"name":"get_weather","args":{}}}]},
 		{"role":"user","parts":[{"functionResponse":{"name":"get_weather","response":{"output":"21 degrees"}}}]}]}`)
 }
+
+// No beginning of a stream passes for a whole one.
+func TestGrammarRefusesCuts(t *testing.T) {
+	m := start(t, mockllm.Options{})
+	for _, w := range ways {
+		body := strings.ReplaceAll(m.ask(w, "m", "").body, "\r\n", "\n")
+		for n := range body {
+			if _, err := mockllm.ReadStream(w.api, []byte(body[:n])); err == nil {
+				t.Errorf("%s: the first %d bytes of %d pass", w.name, n, len(body))
+			}
+		}
+		if _, err := mockllm.ReadStream(w.api, []byte(body)); err != nil {
+			t.Errorf("%s: %v", w.name, err)
+		}
+	}
+}
