@@ -32,27 +32,9 @@ func TestFraming(t *testing.T) {
 	addr := strings.TrimPrefix(h.URL(), "http://")
 	const body = `{"model":"up/x","messages":[]}`
 
-	// check sends bytes and wants the status of the first answer.
 	check := func(raw string, status int) {
 		t.Helper()
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(conn, strings.ReplaceAll(raw, "\n", "\r\n")); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		got := 0
-		if err == nil {
-			got = resp.StatusCode
-			resp.Body.Close()
-		}
-		if got != status {
+		if got, err := firstStatus(t, addr, raw); got != status {
 			t.Errorf("%q is answered %d (%v), want %d", raw, got, err, status)
 		}
 	}
@@ -85,4 +67,27 @@ func TestFraming(t *testing.T) {
 			t.Errorf("the upstream was asked %q", s)
 		}
 	}
+}
+
+// firstStatus sends bytes, \n standing for CR LF, and returns the status of
+// the first answer.
+func firstStatus(t *testing.T, addr, raw string) (int, error) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, strings.ReplaceAll(raw, "\n", "\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0, err
+	}
+	resp.Body.Close()
+	return resp.StatusCode, nil
 }
