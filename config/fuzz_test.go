@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzConfig: any text is either a valid configuration or Problems, each with
@@ -43,6 +44,29 @@ func FuzzConfig(f *testing.F) {
 		}
 		if !strings.Contains(string(text), "listen") && c.Auth == AuthOff && c.Listen != "127.0.0.1:8080" {
 			t.Fatalf("the default listener moved: %s", c.Listen)
+		}
+	})
+}
+
+// FuzzMask: hiding variables from the parser and showing them again changes
+// nothing, keeps the lines, and leaves a text without variables as it is.
+func FuzzMask(f *testing.F) {
+	for _, seed := range []string{"", "a: ${B}", "{a: ${B:-{c, d}}}", "$${x}", "${", "${a\n}", "${${${}}}", "a }", "${A:-#}\n${B:?[why]}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		masked, taken := mask(text)
+		if taken > 0 || !utf8.ValidString(text) {
+			return
+		}
+		if got := unmask(masked); got != text {
+			t.Fatalf("%q came back as %q", text, got)
+		}
+		if strings.Count(masked, "\n") != strings.Count(text, "\n") || utf8.RuneCountInString(masked) != utf8.RuneCountInString(text) {
+			t.Fatalf("%q moved: %q", text, masked)
+		}
+		if !strings.Contains(text, "${") && masked != text {
+			t.Fatalf("%q has no variable and became %q", text, masked)
 		}
 	})
 }
