@@ -160,9 +160,13 @@ func (q *Calls) Get(ctx context.Context, id string) (*Call, error) {
 
 // Bodies returns what a call carried, or nil where that was not kept.
 func (q *Calls) Bodies(ctx context.Context, id string) (*Bodies, error) {
+	tail, err := q.unshippedBodies(ctx, id)
+	if err != nil || tail != nil {
+		return tail, err
+	}
 	b := &Bodies{CallID: id}
 	var at int64
-	err := q.db.Reader().QueryRowContext(ctx, `SELECT at, request, response, truncated FROM bodies WHERE call_id = ?`, id).
+	err = q.db.Reader().QueryRowContext(ctx, `SELECT at, request, response, truncated FROM bodies WHERE call_id = ?`, id).
 		Scan(&at, &b.Request, &b.Response, &b.Truncated)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil

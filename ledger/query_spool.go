@@ -11,27 +11,9 @@ import (
 
 // unshipped returns the calls that are in the spool and perhaps not yet in the
 // store, the newest first. With ids, only those are read.
-//
-// The running server may ship and remove while this reads. Whatever is before
-// the position is in the store for every later look at it, and a segment that
-// is gone is, too.
 func (q *Calls) unshipped(ctx context.Context, query Query, ids ...string) ([]*Call, error) {
-	if q.spool == "" {
-		return nil, nil
-	}
-	id, there, err := listSegments(q.spool)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(there) == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	pos, err := readPosition(ctx, q.db, id)
-	if err != nil {
-		return nil, err
-	}
 	var out []*Call
-	take := func(r record) error {
+	err := q.eachUnshipped(ctx, func(r record) error {
 		if c := query.pick(r, ids); c != nil {
 			out = append(out, c)
 			if query.Limit > 0 && len(out) >= 2*query.Limit+pageSize {
@@ -39,6 +21,44 @@ func (q *Calls) unshipped(ctx context.Context, query Query, ids ...string) ([]*C
 			}
 		}
 		return ctx.Err()
+	})
+	return newestFirst(out, query.Limit), err
+}
+
+// unshippedBodies returns a call's bodies from the spool, or nil.
+func (q *Calls) unshippedBodies(ctx context.Context, call string) (found *Bodies, err error) {
+	err = q.eachUnshipped(ctx, func(r record) error {
+		if r.kind != recBodies {
+			return nil
+		}
+		if id, err := recordID(r.payload); err != nil || id != call {
+			return nil // the shipper says what cannot be read
+		}
+		found, err = decodeBodies(r.payload)
+		return err
+	})
+	return found, err
+}
+
+// eachUnshipped reads the records that are perhaps not in the store yet.
+//
+// The running server may ship and remove while this reads. Whatever is before
+// the position is in the store for every later look at it, and a segment that
+// is gone is, too.
+func (q *Calls) eachUnshipped(ctx context.Context, f func(record) error) error {
+	if q.spool == "" {
+		return nil
+	}
+	id, there, err := listSegments(q.spool)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(there) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pos, err := readPosition(ctx, q.db, id)
+	if err != nil {
+		return err
 	}
 	for _, n := range there {
 		if n < pos.segment {
@@ -48,12 +68,12 @@ func (q *Calls) unshipped(ctx context.Context, query Query, ids ...string) ([]*C
 		if n == pos.segment {
 			from = pos.offset
 		}
-		_, err := eachRecord(id, segmentPath(q.spool, id, n), from, take)
+		_, err := eachRecord(id, segmentPath(q.spool, id, n), from, f)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
+			return err
 		}
 	}
-	return newestFirst(out, query.Limit), nil
+	return nil
 }
 
 // pick returns the call of a record that the query wants, or nil.

@@ -162,11 +162,11 @@ func TestGetCall(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, c) {
 			t.Errorf("%s: got %+v, %v", where, got, err)
 		}
+		b, err := q.Bodies(t.Context(), c.ID)
+		if err != nil || b == nil || string(b.Request) != "in" || string(b.Response) != "out" || !b.Truncated {
+			t.Errorf("%s: bodies %+v, %v", where, b, err)
+		}
 		flush(t, r)
-	}
-	b, err := q.Bodies(t.Context(), c.ID)
-	if err != nil || b == nil || string(b.Request) != "in" || string(b.Response) != "out" || !b.Truncated {
-		t.Errorf("bodies %+v, %v", b, err)
 	}
 	if _, err := q.Get(t.Context(), "call_0"); !errors.Is(err, ErrNoSuchCall) {
 		t.Errorf("get of no call: %v", err)
