@@ -19,10 +19,23 @@ var public = []struct {
 	prefix   string
 	encoding Encoding
 }{
-	{"gpt-4o", O200k}, {"gpt-4.1", O200k}, {"gpt-4.5", O200k}, {"gpt-5", O200k}, {"chatgpt-4o", O200k},
-	{"codex-mini", O200k}, {"o1", O200k}, {"o3", O200k}, {"o4-mini", O200k}, {"gpt-oss", O200k},
-	{"gpt-4", Cl100k}, {"gpt-3.5", Cl100k}, {"gpt-35", Cl100k}, {"text-embedding-3", Cl100k}, {"text-embedding-ada", Cl100k},
-	{"davinci-002", Cl100k}, {"babbage-002", Cl100k},
+	{"gpt-4o", O200k},
+	{"gpt-4.1", O200k},
+	{"gpt-4.5", O200k},
+	{"gpt-5", O200k},
+	{"chatgpt-4o", O200k},
+	{"codex-mini", O200k},
+	{"o1", O200k},
+	{"o3", O200k},
+	{"o4-mini", O200k},
+	{"gpt-oss", O200k},
+	{"gpt-4", Cl100k},
+	{"gpt-3.5", Cl100k},
+	{"gpt-35", Cl100k},
+	{"text-embedding-3", Cl100k},
+	{"text-embedding-ada", Cl100k},
+	{"davinci-002", Cl100k},
+	{"babbage-002", Cl100k},
 }
 
 // factors are for models whose vocabulary is not public, or not here: our
@@ -37,8 +50,19 @@ var factors = []struct {
 	prefix  string
 	percent int64
 }{
-	{"claude", 120}, {"gemini", 105}, {"gemma", 105}, {"mistral", 115}, {"mixtral", 120}, {"ministral", 115}, {"magistral", 115},
-	{"devstral", 115}, {"pixtral", 115}, {"codestral", 115}, {"llama-2", 120}, {"llama2", 120}, {"codellama", 120},
+	{"claude", 120},
+	{"gemini", 105},
+	{"gemma", 105},
+	{"mistral", 115},
+	{"mixtral", 120},
+	{"ministral", 115},
+	{"magistral", 115},
+	{"devstral", 115},
+	{"pixtral", 115},
+	{"codestral", 115},
+	{"llama-2", 120},
+	{"llama2", 120},
+	{"codellama", 120},
 }
 
 // For returns the encoding that counts a model's tokens. exact says that it is

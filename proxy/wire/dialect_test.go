@@ -39,9 +39,22 @@ var streamed = map[Dialect][]API{OpenAI: {Chat, Completions, Responses}, Anthrop
 // The golden files hold what each dialect's clients get, in every shape.
 func TestDialectErrors(t *testing.T) {
 	failures := []Failure{
-		{Status: 400, Message: "Say \"what\" you want.\n", Param: "model", Code: "bad_request"}, {Status: 401, Message: "Who?", Code: "invalid_api_key"}, {Status: 402, Message: "Pay."}, {Status: 403, Message: "No."},
-		{Status: 404, Message: "No model x.", Code: "model_not_found", Param: "model"}, {Status: 408, Message: "Too slow."}, {Status: 409, Message: "Again."}, {Status: 413, Message: "Too large."}, {Status: 429, Message: "Slow down.", Code: "rate_limited", RequestID: "req_1"},
-		{Status: 499, Message: "Gone."}, {Status: 500, Message: ""}, {Status: 501, Message: "Not here."}, {Status: 502, Message: "Bad upstream.", Code: "upstream_invalid"}, {Status: 503, Message: "Down."}, {Status: 504, Message: "Timed out."}, {Status: 529, Message: "Overloaded."},
+		{Status: 400, Message: "Say \"what\" you want.\n", Param: "model", Code: "bad_request"},
+		{Status: 401, Message: "Who?", Code: "invalid_api_key"},
+		{Status: 402, Message: "Pay."},
+		{Status: 403, Message: "No."},
+		{Status: 404, Message: "No model x.", Code: "model_not_found", Param: "model"},
+		{Status: 408, Message: "Too slow."},
+		{Status: 409, Message: "Again."},
+		{Status: 413, Message: "Too large."},
+		{Status: 429, Message: "Slow down.", Code: "rate_limited", RequestID: "req_1"},
+		{Status: 499, Message: "Gone."},
+		{Status: 500, Message: ""},
+		{Status: 501, Message: "Not here."},
+		{Status: 502, Message: "Bad upstream.", Code: "upstream_invalid"},
+		{Status: 503, Message: "Down."},
+		{Status: 504, Message: "Timed out."},
+		{Status: 529, Message: "Overloaded."},
 		{Status: 400, Type: "own_type", Message: "c\x00\x1f\u007f\u0085\u2028\u2029é😀\xff<&>\\"},
 	}
 	for _, d := range dialects {

@@ -17,8 +17,13 @@ func isUnique(body []byte) bool {
 }
 
 var wants = []Want{
-	{}, {Model: "other/model-1"}, {Model: "q\"\\\né\u2028"}, {IncludeUsage: true}, {DropWeir: true},
-	{Model: "x", IncludeUsage: true, DropWeir: true}, {IncludeUsage: true, DropWeir: true},
+	{},
+	{Model: "other/model-1"},
+	{Model: "q\"\\\né\u2028"},
+	{IncludeUsage: true},
+	{DropWeir: true},
+	{Model: "x", IncludeUsage: true, DropWeir: true},
+	{IncludeUsage: true, DropWeir: true},
 }
 
 // The law of edits: what is parsed afterwards differs from before by what was

@@ -5,26 +5,30 @@ import (
 	"testing"
 )
 
-func TestMatch(t *testing.T) {
-	anthropic := http.Header{"Anthropic-Version": {"2023-06-01"}}
-	check := func(method, path string, h http.Header, want Endpoint) {
-		t.Helper()
-		got := Match(method, path, h)
-		if span := got.ModelSpan; !span.Empty() {
-			if raw := path[span.Start:span.End]; unescape(raw) != got.Model {
-				t.Errorf("%s %s: the model's place holds %q", method, path, raw)
-			}
-			got.ModelSpan = Span{}
+var versioned = http.Header{"Anthropic-Version": {"2023-06-01"}}
+
+// openai is what is expected of one of OpenAI's paths.
+func openai(api API, e Endpoint) Endpoint { e.API, e.Dialect = api, OpenAI; return e }
+
+func checkMatch(t *testing.T, method, path string, h http.Header, want Endpoint) {
+	t.Helper()
+	got := Match(method, path, h)
+	if span := got.ModelSpan; !span.Empty() {
+		if raw := path[span.Start:span.End]; unescape(raw) != got.Model {
+			t.Errorf("%s %s: the model's place holds %q", method, path, raw)
 		}
-		if got != want {
-			t.Errorf("%s %s = %+v, want %+v", method, path, got, want)
-		}
+		got.ModelSpan = Span{}
 	}
-	openai := func(api API, e Endpoint) Endpoint { e.API, e.Dialect = api, OpenAI; return e }
+	if got != want {
+		t.Errorf("%s %s = %+v, want %+v", method, path, got, want)
+	}
+}
+
+func TestMatch(t *testing.T) {
 	body := Endpoint{NeedsModel: true, JSON: true, Metered: true}
 	form := Endpoint{NeedsModel: true, Multipart: true, Metered: true}
 	for _, slash := range []string{"", "/"} {
-		post := func(path string, want Endpoint) { t.Helper(); check("POST", path+slash, nil, want) }
+		post := func(path string, want Endpoint) { t.Helper(); checkMatch(t, "POST", path+slash, nil, want) }
 		post("/v1/chat/completions", openai(Chat, body))
 		post("/v1/responses", openai(Responses, Endpoint{JSON: true, Metered: true}))
 		post("/v1/completions", openai(Completions, body))
@@ -42,16 +46,16 @@ func TestMatch(t *testing.T) {
 		post("/v1/messages/count_tokens", Endpoint{API: MessagesCount, Dialect: Anthropic, NeedsModel: true, JSON: true})
 		post("/v1/messages/batches", Endpoint{API: Batches, Dialect: Anthropic})
 
-		get := func(path string, h http.Header, want Endpoint) { t.Helper(); check("GET", path+slash, h, want) }
+		get := func(path string, h http.Header, want Endpoint) { t.Helper(); checkMatch(t, "GET", path+slash, h, want) }
 		get("/v1/models", nil, openai(Models, Endpoint{}))
 		get("/v1/models/gpt-4o", nil, openai(Models, Endpoint{Model: "gpt-4o"}))
 		get("/v1/models/meta-llama/Llama-3.3-70B", nil, openai(Models, Endpoint{Model: "meta-llama/Llama-3.3-70B"}))
 		get("/v1/models/meta-llama%2FLlama", nil, openai(Models, Endpoint{Model: "meta-llama/Llama"}))
-		get("/v1/models", anthropic, Endpoint{API: Models, Dialect: Anthropic})
-		get("/v1/models/claude-x", anthropic, Endpoint{API: Models, Dialect: Anthropic, Model: "claude-x"})
+		get("/v1/models", versioned, Endpoint{API: Models, Dialect: Anthropic})
+		get("/v1/models/claude-x", versioned, Endpoint{API: Models, Dialect: Anthropic, Model: "claude-x"})
 		get("/v1/files", nil, openai(Files, Endpoint{}))
 		get("/v1/files/file-1/content", nil, openai(Files, Endpoint{ID: "file-1"}))
-		get("/v1/files/file_1", anthropic, Endpoint{API: Files, Dialect: Anthropic, ID: "file_1"})
+		get("/v1/files/file_1", versioned, Endpoint{API: Files, Dialect: Anthropic, ID: "file_1"})
 		get("/v1/batches/batch_1", nil, openai(Batches, Endpoint{ID: "batch_1"}))
 		get("/v1/messages/batches/msgbatch_1/results", nil, Endpoint{API: Batches, Dialect: Anthropic, ID: "msgbatch_1"})
 		get("/v1/responses/resp_1", nil, openai(StoredResponses, Endpoint{ID: "resp_1"}))
@@ -63,15 +67,17 @@ func TestMatch(t *testing.T) {
 		get("/v1beta/cachedContents/abc", nil, Endpoint{API: CachedContents, Dialect: Gemini, ID: "abc"})
 		get("/v1beta/batches/abc", nil, Endpoint{API: Batches, Dialect: Gemini, ID: "abc"})
 	}
-	check("POST", "/v1/responses/resp_1/cancel", nil, openai(StoredResponses, Endpoint{ID: "resp_1"}))
-	check("DELETE", "/v1/responses/resp_1", nil, openai(StoredResponses, Endpoint{ID: "resp_1"}))
-	check("POST", "/v1/responses/input_tokens", nil, openai(Raw, Endpoint{JSON: true}))
-	check("POST", "/v1/responses/compact", nil, openai(Raw, Endpoint{JSON: true}))
-	check("POST", "/v1/files", nil, openai(Files, Endpoint{}))
-	check("POST", "/v1/batches/batch_1/cancel", nil, openai(Batches, Endpoint{ID: "batch_1"}))
-	check("POST", "/v1/messages/batches/b/cancel", nil, Endpoint{API: Batches, Dialect: Anthropic, ID: "b"})
-	check("HEAD", "/v1/models", nil, openai(Models, Endpoint{}))
+	checkMatch(t, "POST", "/v1/responses/resp_1/cancel", nil, openai(StoredResponses, Endpoint{ID: "resp_1"}))
+	checkMatch(t, "DELETE", "/v1/responses/resp_1", nil, openai(StoredResponses, Endpoint{ID: "resp_1"}))
+	checkMatch(t, "POST", "/v1/responses/input_tokens", nil, openai(Raw, Endpoint{JSON: true}))
+	checkMatch(t, "POST", "/v1/responses/compact", nil, openai(Raw, Endpoint{JSON: true}))
+	checkMatch(t, "POST", "/v1/files", nil, openai(Files, Endpoint{}))
+	checkMatch(t, "POST", "/v1/batches/batch_1/cancel", nil, openai(Batches, Endpoint{ID: "batch_1"}))
+	checkMatch(t, "POST", "/v1/messages/batches/b/cancel", nil, Endpoint{API: Batches, Dialect: Anthropic, ID: "b"})
+	checkMatch(t, "HEAD", "/v1/models", nil, openai(Models, Endpoint{}))
+}
 
+func TestMatchGemini(t *testing.T) {
 	verb := func(verb string, e Endpoint) {
 		t.Helper()
 		e.Dialect, e.NeedsModel, e.JSON = Gemini, true, true
@@ -80,7 +86,7 @@ func TestMatch(t *testing.T) {
 			"/v1beta/models/gemma:2b:": "gemma:2b", "/v1beta/models/gemini-x%3A": "gemini-x", "/v1/models/gemini-x:": "gemini-x",
 		} {
 			e.Model = model
-			check("POST", path+verb, nil, e)
+			checkMatch(t, "POST", path+verb, nil, e)
 		}
 	}
 	verb("generateContent", Endpoint{API: Generate, Metered: true})
@@ -88,14 +94,19 @@ func TestMatch(t *testing.T) {
 	verb("embedContent", Endpoint{API: Embed, Metered: true})
 	verb("batchEmbedContents", Endpoint{API: BatchEmbed, Metered: true})
 	verb("countTokens", Endpoint{API: CountTokens})
-	check("POST", "/v1beta/models/gemini-x:predict", nil, Endpoint{Dialect: Gemini, Model: "gemini-x"})
-	check("GET", "/v1beta/models/gemini-x:generateContent", nil, Endpoint{Dialect: Gemini, Model: "gemini-x"})
-	check("POST", "/v1beta/models/bad%zz:countTokens", nil, Endpoint{API: CountTokens, Dialect: Gemini, Model: "bad%zz", NeedsModel: true, JSON: true})
+	checkMatch(t, "POST", "/v1beta/models/gemini-x:predict", nil, Endpoint{Dialect: Gemini, Model: "gemini-x"})
+	checkMatch(t, "GET", "/v1beta/models/gemini-x:generateContent", nil, Endpoint{Dialect: Gemini, Model: "gemini-x"})
+	checkMatch(t, "POST", "/v1beta/models/bad%zz:countTokens", nil, Endpoint{API: CountTokens, Dialect: Gemini, Model: "bad%zz", NeedsModel: true, JSON: true})
+}
 
-	// An OpenAI path stays OpenAI's whatever the header says; what neither is known to have is the header's.
-	check("POST", "/v1/chat/completions", anthropic, openai(Chat, body))
-	check("POST", "/v1/complete", anthropic, Endpoint{Dialect: Anthropic})
-	raw := func(method, path string, d Dialect) { t.Helper(); check(method, path, nil, Endpoint{Dialect: d}) }
+// An OpenAI path stays OpenAI's whatever the header says; what neither is known to have is the header's.
+func TestMatchRaw(t *testing.T) {
+	checkMatch(t, "POST", "/v1/chat/completions", versioned, openai(Chat, Endpoint{NeedsModel: true, JSON: true, Metered: true}))
+	checkMatch(t, "POST", "/v1/complete", versioned, Endpoint{Dialect: Anthropic})
+	raw := func(method, path string, d Dialect) {
+		t.Helper()
+		checkMatch(t, method, path, nil, Endpoint{Dialect: d})
+	}
 	raw("GET", "/v1/chat/completions", OpenAI)
 	raw("PUT", "/v1/embeddings", OpenAI)
 	raw("post", "/v1/embeddings", OpenAI)

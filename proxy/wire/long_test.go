@@ -22,11 +22,19 @@ func TestLongEvents(t *testing.T) {
 		text string
 	}{
 		{Chat, chatStream + padded(maxEvent-1, head, tail) + chatStream},
-		{Chat, padded(maxEvent, head, tail) + chatStream}, {Chat, "\xef\xbb\xbf" + padded(maxEvent+1, head, tail) + chatStream},
-		{Chat, padded(maxEvent+1, head, "\"}}]}\r\r") + chatStream}, {Chat, padded(maxEvent+9, head, "\"}}]}\r\n\r\n") + chatStream}, {Chat, padded(maxEvent+9, head, "\"}}]}\n\r") + chatStream},
+		{Chat, padded(maxEvent, head, tail) + chatStream},
+		{Chat, "\xef\xbb\xbf" + padded(maxEvent+1, head, tail) + chatStream},
+		{Chat, padded(maxEvent+1, head, "\"}}]}\r\r") + chatStream},
+		{Chat, padded(maxEvent+9, head, "\"}}]}\r\n\r\n") + chatStream},
+		{Chat, padded(maxEvent+9, head, "\"}}]}\n\r") + chatStream},
 		{Chat, padded(3*maxEvent, "id: 1\n: c\ndata: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2},\"pad\":\"", "\"\ndata\ndata:}\n\n") + chatStream},
-		{Chat, padded(maxEvent+100, ": ", "\n\n") + chatStream}, {Chat, padded(maxEvent+100, "data: ", "\n\n") + chatStream}, {Chat, padded(maxEvent+100, head, "") + "\"}}]}"}, {Chat, padded(maxEvent+100, head, "")},
-		{Responses, responsesStream + end}, {Responses, strings.TrimSuffix(end, "\n\n")}, {Messages, padded(maxEvent+5, "event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"", "\"}}\n\n") + messagesStream},
+		{Chat, padded(maxEvent+100, ": ", "\n\n") + chatStream},
+		{Chat, padded(maxEvent+100, "data: ", "\n\n") + chatStream},
+		{Chat, padded(maxEvent+100, head, "") + "\"}}]}"},
+		{Chat, padded(maxEvent+100, head, "")},
+		{Responses, responsesStream + end},
+		{Responses, strings.TrimSuffix(end, "\n\n")},
+		{Messages, padded(maxEvent+5, "event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"", "\"}}\n\n") + messagesStream},
 		{Messages, padded(maxEvent+5, "data: {\"type\":\"error\",\"error\":{\"message\":\"boom\",\"pad\":\"", "\"}}\n\n")},
 	} {
 		for _, strip := range []bool{false, true} {
@@ -54,8 +62,18 @@ func TestStreamMemoryIsBounded(t *testing.T) {
 		head  string
 		piece []byte
 	}{
-		{"", piece}, {": ", piece}, {"data: ", piece}, {`data: {"choices":[{"delta":{"content":"`, piece}, {`data: {"model":"`, piece}, {`data: {"usage":{"`, piece}, {`data: {"error":{"message":"`, piece},
-		{"event: ", piece}, {"", lines}, {"data: ", bytes.Repeat([]byte("["), 32<<10)}, {"data: ", bytes.Repeat([]byte(`{"a":`), 6<<10)}, {"", bytes.Repeat([]byte("\r"), 32<<10)},
+		{"", piece},
+		{": ", piece},
+		{"data: ", piece},
+		{`data: {"choices":[{"delta":{"content":"`, piece},
+		{`data: {"model":"`, piece},
+		{`data: {"usage":{"`, piece},
+		{`data: {"error":{"message":"`, piece},
+		{"event: ", piece},
+		{"", lines},
+		{"data: ", bytes.Repeat([]byte("["), 32<<10)},
+		{"data: ", bytes.Repeat([]byte(`{"a":`), 6<<10)},
+		{"", bytes.Repeat([]byte("\r"), 32<<10)},
 		{"", []byte(deltaChunk(`{"content":"` + strings.Repeat("text ", 6<<10) + `"}`))},
 	} {
 		s := NewStream(Chat, StreamOptions{})

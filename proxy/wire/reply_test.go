@@ -18,9 +18,22 @@ var replySeeds = []struct {
 	api  API
 	text string
 }{
-	{Chat, chatReply}, {Messages, messagesReply}, {Responses, responsesReply}, {Generate, geminiReply}, {StreamGenerate, "[" + geminiReply + ",\r\n" + geminiReply + "]"}, {Chat, ""}, {Chat, "<html>"}, {Chat, "0"}, {Chat, "-"}, {Chat, chatReply + "x"}, {Chat, chatReply[:100]},
-	{Chat, `{"error":{"message":"m"}}`}, {Embeddings, `{"object":"list","data":[{"embedding":[0.1,2]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}`}, {Chat, `{"choices":[{"message":{"content":"` + strings.Repeat("long ", 300_000) + `"}}]}`},
-	{Responses, `{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"usage":{"input_tokens":1,"output_tokens":2}}`}, {Chat, `{"model":"` + strings.Repeat("m", maxShort+9) + `"}`},
+	{Chat, chatReply},
+	{Messages, messagesReply},
+	{Responses, responsesReply},
+	{Generate, geminiReply},
+	{StreamGenerate, "[" + geminiReply + ",\r\n" + geminiReply + "]"},
+	{Chat, ""},
+	{Chat, "<html>"},
+	{Chat, "0"},
+	{Chat, "-"},
+	{Chat, chatReply + "x"},
+	{Chat, chatReply[:100]},
+	{Chat, `{"error":{"message":"m"}}`},
+	{Embeddings, `{"object":"list","data":[{"embedding":[0.1,2]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}`},
+	{Chat, `{"choices":[{"message":{"content":"` + strings.Repeat("long ", 300_000) + `"}}]}`},
+	{Responses, `{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"usage":{"input_tokens":1,"output_tokens":2}}`},
+	{Chat, `{"model":"` + strings.Repeat("m", maxShort+9) + `"}`},
 }
 
 func replyState(r *Reply) string {

@@ -72,12 +72,34 @@ var streamSeeds = []struct {
 	api  API
 	text string
 }{
-	{Chat, chatStream}, {Messages, messagesStream}, {Responses, responsesStream}, {StreamGenerate, geminiStream}, {Chat, ""}, {Chat, "\n"}, {Chat, "\r"}, {Chat, "\xef\xbb\xbf" + chatStream}, {Chat, "\xef\xbb"}, {Chat, "\xef\xbb\xbf"},
-	{Chat, strings.ReplaceAll(chatStream, "\n", "\r")}, {Chat, strings.ReplaceAll(chatStream, "\n", "\r\n")}, {Chat, strings.Replace(chatStream, "\n\n", "\r\n\n", 2)}, {Chat, strings.Replace(chatStream, "\n\n", "\n\r", 2)},
-	{Chat, ": ping\n\n: OPENROUTER PROCESSING\n\n" + chatStream}, {Chat, "id: 1\nretry: 10\n" + chatStream}, {Chat, "retry: 5\n\ndata\n\ndata:\n\ndata: \n\nevent: x\n\n" + chatStream},
-	{Chat, "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"x\"}}]}\n\n"}, {Chat, "data:{\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"}, {Chat, "data: [DONE]\n\ndata: [DONE]\n\n" + deltaChunk(`{"content":"late"}`)},
-	{Chat, strings.TrimSuffix(chatStream, "\n\n")}, {Chat, strings.TrimSuffix(chatStream, "\n")}, {Chat, strings.TrimSuffix(strings.ReplaceAll(chatStream, "\n", "\r"), "\r")}, {Chat, chatStream[:len(chatStream)-30]}, {Chat, ": cut"},
-	{Chat, deltaChunk(`{"content":"a"}`) + "data: {\"error\":{\"message\":\"boom\",\"code\":\"x\"}}\n\n"}, {Chat, "data: not json\n\n" + chatStream}, {Chat, "data: {\"choices\":[]}\n\ndata: {\"usage\":null}\n\n"},
+	{Chat, chatStream},
+	{Messages, messagesStream},
+	{Responses, responsesStream},
+	{StreamGenerate, geminiStream},
+	{Chat, ""},
+	{Chat, "\n"},
+	{Chat, "\r"},
+	{Chat, "\xef\xbb\xbf" + chatStream},
+	{Chat, "\xef\xbb"},
+	{Chat, "\xef\xbb\xbf"},
+	{Chat, strings.ReplaceAll(chatStream, "\n", "\r")},
+	{Chat, strings.ReplaceAll(chatStream, "\n", "\r\n")},
+	{Chat, strings.Replace(chatStream, "\n\n", "\r\n\n", 2)},
+	{Chat, strings.Replace(chatStream, "\n\n", "\n\r", 2)},
+	{Chat, ": ping\n\n: OPENROUTER PROCESSING\n\n" + chatStream},
+	{Chat, "id: 1\nretry: 10\n" + chatStream},
+	{Chat, "retry: 5\n\ndata\n\ndata:\n\ndata: \n\nevent: x\n\n" + chatStream},
+	{Chat, "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"x\"}}]}\n\n"},
+	{Chat, "data:{\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"},
+	{Chat, "data: [DONE]\n\ndata: [DONE]\n\n" + deltaChunk(`{"content":"late"}`)},
+	{Chat, strings.TrimSuffix(chatStream, "\n\n")},
+	{Chat, strings.TrimSuffix(chatStream, "\n")},
+	{Chat, strings.TrimSuffix(strings.ReplaceAll(chatStream, "\n", "\r"), "\r")},
+	{Chat, chatStream[:len(chatStream)-30]},
+	{Chat, ": cut"},
+	{Chat, deltaChunk(`{"content":"a"}`) + "data: {\"error\":{\"message\":\"boom\",\"code\":\"x\"}}\n\n"},
+	{Chat, "data: not json\n\n" + chatStream},
+	{Chat, "data: {\"choices\":[]}\n\ndata: {\"usage\":null}\n\n"},
 	{Completions, "data: {\"choices\":[{\"text\":\"a\"}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n"},
 	{Chat, deltaChunk(`{"content":"`+strings.Repeat("long ", 15<<10)+`"}`) + chatStream},
 	{Messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"},
@@ -162,7 +184,8 @@ func TestPatternIsTheParser(t *testing.T) {
 	}{
 		{Chat, "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":%s}}],\"obfuscation\":%s}\n\n"},
 		{Chat, "data: {\"choices\":[{\"delta\":{\"content\":\"x\",\"reasoning\":%s,\"tool_calls\":[{\"function\":{\"arguments\":%s}}]}}],\"usage\":null}\n\n"},
-		{Chat, "data: {\"choices\":[{\"delta\":{\"content\":%s},\"finish_reason\":%s}]}\n\n"}, {Messages, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":%s,\"x\":%s}}\n\n"},
+		{Chat, "data: {\"choices\":[{\"delta\":{\"content\":%s},\"finish_reason\":%s}]}\n\n"},
+		{Messages, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":%s,\"x\":%s}}\n\n"},
 		{Responses, "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":12,\"delta\":%s,\"obfuscation\":%s}\n\n"},
 		{Responses, "event: response.audio.delta\ndata: {\"type\":\"response.audio.delta\",\"sequence_number\":1e1,\"delta\":%s,\"obfuscation\":%s}\n\n"},
 		{StreamGenerate, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":%s}]}}],\"x\":%s}\n\n"},
@@ -234,16 +257,17 @@ func TestStreamReading(t *testing.T) {
 }
 
 // The reply begins at the first event that a user would see.
-func TestStreamContent(t *testing.T) {
-	check := func(api API, ev string, want bool) {
-		t.Helper()
-		s := NewStream(api, StreamOptions{})
-		s.Feed([]byte(ev))
-		if s.Content() != want || (s.Events() > 0) != want {
-			t.Errorf("%s: content %v, %d events; want %v", ev, s.Content(), s.Events(), want)
-		}
+func checkContent(t *testing.T, api API, ev string, want bool) {
+	t.Helper()
+	s := NewStream(api, StreamOptions{})
+	s.Feed([]byte(ev))
+	if s.Content() != want || (s.Events() > 0) != want {
+		t.Errorf("%s: content %v, %d events; want %v", ev, s.Content(), s.Events(), want)
 	}
-	event := func(kind, rest string) string { return responsesEvent(kind, `"sequence_number":1`+rest) }
+}
+
+func TestStreamContentOfChunks(t *testing.T) {
+	check := func(api API, ev string, want bool) { t.Helper(); checkContent(t, api, ev, want) }
 	check(Chat, deltaChunk(`{"role":"assistant","content":""}`), false)
 	check(Chat, deltaChunk(`{"role":"assistant","content":null,"tool_calls":[]}`), false)
 	check(Chat, deltaChunk(`{"content":"a"}`), true)
@@ -265,6 +289,11 @@ func TestStreamContent(t *testing.T) {
 	check(Chat, "data: [DONE]\n\n", false)
 	check(Chat, "data: plain\n\n", true)
 	check(Completions, "data: {\"choices\":[{\"text\":\"a\"}]}\n\n", true)
+}
+
+func TestStreamContentOfEvents(t *testing.T) {
+	check := func(api API, ev string, want bool) { t.Helper(); checkContent(t, api, ev, want) }
+	event := func(kind, rest string) string { return responsesEvent(kind, `"sequence_number":1`+rest) }
 	check(Messages, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[]}}\n\n", false)
 	check(Messages, "event: ping\ndata: {\"type\": \"ping\"}\n\n", false)
 	block := func(typ string) string {
