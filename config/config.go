@@ -204,7 +204,7 @@ func (c *Config) complete(d *decoder) {
 	if c.Secret == "" {
 		c.Secret = Secret(fromEnv("WEIR_SECRET"))
 	}
-	if c.Telemetry.OTLP == "" {
+	if c.Telemetry.OTLP == "" && fromEnv("OTEL_SDK_DISABLED") != "true" && fromEnv("OTEL_TRACES_EXPORTER") != "none" {
 		c.Telemetry.OTLP = fromEnv("OTEL_EXPORTER_OTLP_ENDPOINT")
 	}
 	c.completeProviders(d)

@@ -250,7 +250,9 @@ const (
 // parts, the recorder last but for the store.
 func (a *App) Stop() (err error) {
 	a.stopped.Do(func() {
+		a.reloading.Lock() // a reload under way ends first, a later one is refused
 		a.ready.Store(false)
+		a.reloading.Unlock()
 		patience := a.config.Load().Shutdown
 		if !a.proxy.Drain(patience) {
 			a.log.Warn("calls under way are cut", "after", patience)

@@ -37,8 +37,8 @@ func (m *reloadMetrics) good() {
 func (a *App) Reload() error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	if a.o.Read == nil {
-		return errors.New("reload: there is no configuration to read")
+	if a.o.Read == nil || !a.ready.Load() {
+		return errors.New("reload: there is no configuration to read, or Weir is stopping")
 	}
 	c, err := a.o.Read()
 	if err == nil {
