@@ -166,16 +166,18 @@ func lookMultipart(r *http.Request, x *Exchange) error {
 // estimate counts the input's tokens ourselves: exact for models with a public
 // encoding, and by bytes for bodies too large to hold.
 func (p *Proxy) estimate(x *Exchange) (n int64, exact bool) {
+	given := x.View.TokenIDs // input that the client has cut into tokens already
 	if len(x.View.Texts) == 0 {
-		return 0, false
+		return given, given > 0
 	}
 	body := x.Body.readable()
 	if body.file != nil {
-		var size int64
+		size := x.View.TextRest
 		for _, s := range x.View.Texts {
-			size += s.End - s.Start
+			size += s.Len()
 		}
-		return size / 4, false
+		return given + size/bytesPerToken, false
 	}
-	return p.tokens.countInput(x.Model, &x.View, body.data)
+	n, exact = p.tokens.countInput(x.Model, &x.View, body.data)
+	return given + n, exact
 }

@@ -176,7 +176,8 @@ func (e *eventRelay) forward(out []byte) *failure {
 func (e *eventRelay) whole() bool {
 	s := e.a.stream
 	if e.a.api == wire.Generate || e.a.api == wire.StreamGenerate {
-		return s.Done() && s.Reading().HasUsage // Gemini has no terminator
+		// Gemini has no terminator, and each of several candidates has its own end.
+		return s.Done() && s.Reading().HasUsage && e.a.x.View.N < 2
 	}
 	return s.Done()
 }
