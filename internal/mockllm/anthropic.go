@@ -110,8 +110,10 @@ func (w *messagesWriter) stop() string {
 	return [...]string{"end_turn", "max_tokens", "tool_use", "stop_sequence", "refusal"}[w.a.stop]
 }
 
-// usage is disjoint: the input does not hold what was cached.
-func (w *messagesWriter) usage(out int) any {
+// usage is disjoint: the input does not hold what was cached. At the end of a
+// stream it lacks what has been said at the beginning for good: how long the
+// cache holds what was written, and the tier.
+func (w *messagesWriter) usage(out int, atEnd bool) any {
 	switch w.c.b.Usage {
 	case "none":
 		return omit{}
@@ -139,8 +141,8 @@ func (w *messagesWriter) usage(out int) any {
 		details = obj("thinking_tokens", w.a.thought)
 	}
 	return obj("input_tokens", in, "cache_creation_input_tokens", written, "cache_read_input_tokens", b.CachedTokens,
-		"cache_creation", obj("ephemeral_5m_input_tokens", short, "ephemeral_1h_input_tokens", long),
-		"output_tokens", out, "output_tokens_details", details, "service_tier", w.tier())
+		"cache_creation", when(!atEnd, obj("ephemeral_5m_input_tokens", short, "ephemeral_1h_input_tokens", long)),
+		"output_tokens", out, "output_tokens_details", details, "service_tier", when(!atEnd, w.tier()))
 }
 
 func (w *messagesWriter) tier() string {
@@ -156,7 +158,7 @@ func (w *messagesWriter) message(content raw, stop any, out int) raw {
 		sequence = w.a.sequence
 	}
 	return obj("id", w.c.id("msg_01", 0), "type", "message", "role", "assistant", "model", w.c.served(),
-		"content", content, "stop_reason", stop, "stop_sequence", sequence, "usage", w.usage(out))
+		"content", content, "stop_reason", stop, "stop_sequence", sequence, "usage", w.usage(out, false))
 }
 
 func (w *messagesWriter) toolUse(i int, input raw) raw {
@@ -237,7 +239,7 @@ func (w *messagesWriter) stream() {
 	if w.a.sequence != "" {
 		sequence = w.a.sequence
 	}
-	w.event("message_delta", 0, "delta", obj("stop_reason", w.stop(), "stop_sequence", sequence), "usage", w.usage(w.a.out))
+	w.event("message_delta", 0, "delta", obj("stop_reason", w.stop(), "stop_sequence", sequence), "usage", w.usage(w.a.out, true))
 	if !w.c.b.NoDone {
 		w.event("message_stop", 0)
 	}

@@ -73,7 +73,7 @@ func createBatch(c *call) *fault {
 	results, done, failed := c.lines(input.content)
 	resultsID := id("file-", c.hash, 9)
 	about := obj("object", "file", "id", resultsID, "purpose", "batch_output", "filename", batchID+"_output.jsonl",
-		"bytes", len(results), "created_at", c.created(), "status", "processed", "status_details", nil)
+		"bytes", len(results), "created_at", c.created(), "status", "processed")
 	c.s.objects.put(&stored{kind: "files", id: resultsID, body: about, content: results, mime: "application/octet-stream"})
 	s := &stored{kind: "batches", id: batchID}
 	s.body, s.later = c.batch(batchID, "validating", "", 0, 0), c.batch(batchID, "completed", resultsID, done, failed)

@@ -259,7 +259,7 @@ func createOpenAIFile(c *call) *fault {
 	}
 	fileID := id("file-", f.hash, 0)
 	body := obj("object", "file", "id", fileID, "purpose", c.form.fields["purpose"], "filename", f.name, "bytes", f.size,
-		"created_at", c.created(), "expires_at", nil, "status", "processed", "status_details", nil)
+		"created_at", c.created(), "status", "processed")
 	c.s.objects.put(&stored{kind: "files", id: fileID, body: body, content: f.head, mime: "application/octet-stream"})
 	c.json(body)
 	return nil
