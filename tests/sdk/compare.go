@@ -36,8 +36,10 @@ func sound(l line) string {
 	switch name := strings.TrimPrefix(l.Case, "claude_"); {
 	case name == "retry_429":
 		want = []int{429, 200}
-	case name == "retry_500":
+	case name == "retry_500", name == "absorbed":
 		want = []int{500, 500, 200}
+	case name == "exhausted":
+		want = []int{500, 500, 500}
 	case name == "error_stream":
 		want = []int{500}
 	case strings.HasPrefix(name, "error_"):
@@ -76,6 +78,8 @@ func compare(direct, through line) (diffs []string) {
 	switch {
 	case strings.HasSuffix(direct.Case, "truncated"):
 		return truncated(direct, through)
+	case direct.Case == "absorbed", direct.Case == "exhausted":
+		return retriedHere(direct, through)
 	case direct.Case == "model_list":
 		return listed(through)
 	}
@@ -108,6 +112,23 @@ func truncated(direct, through line) (diffs []string) {
 	diff(&diffs, "seen.text", d["text"], t["text"])
 	if t["failed"] == nil {
 		diffs = append(diffs, fmt.Sprintf("a truncated stream looks whole: %s", short(through.Seen)))
+	}
+	return diffs
+}
+
+// retriedHere compares a case that Weir itself retries: the same end, but the SDK sees
+// only that, once.
+func retriedHere(direct, through line) (diffs []string) {
+	for _, l := range []line{direct, through} {
+		if m, ok := l.Seen.(map[string]any); ok {
+			delete(m, "retries") // of the SDK
+		}
+	}
+	diff(&diffs, "seen", direct.Seen, through.Seen)
+	diff(&diffs, "usage", plain(direct.Usage), plain(through.Usage))
+	last := direct.HTTP[len(direct.HTTP)-1].Status
+	if len(through.HTTP) != 1 || through.HTTP[0].Status != last {
+		diffs = append(diffs, fmt.Sprintf("http: %d exchanges, want one of status %d", len(through.HTTP), last))
 	}
 	return diffs
 }

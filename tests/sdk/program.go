@@ -81,6 +81,8 @@ func models(vendor, program string) map[string]any {
 		"429":       chat + "-mock-error-429-retryafter-1s",
 		"retry_429": chat + "-mock-error-429x1-retryafter-1sx1" + own,
 		"retry_500": chat + "-mock-error-500x2" + own,
+		"absorbed":  chat + "-mock-error-500x2" + own + "-absorbed",
+		"exhausted": chat + "-mock-error-500" + own + "-exhausted",
 	}
 	for _, status := range []string{"400", "401", "404", "500", "529"} {
 		m[status] = chat + "-mock-error-" + status

@@ -127,7 +127,8 @@ func (s *suite) gateway(ctx context.Context, auth, upstream, apiKey string) (*pr
 	return p, file, err
 }
 
-// The routes do not retry: the SDKs' own retries are what is looked at.
+// The routes do not retry, since the SDKs' own retries are what is looked at,
+// but for the two cases that are about both.
 const gatewayConfig = `
 listen: %[1]s
 admin: {listen: %[2]s}
@@ -138,6 +139,10 @@ providers:
   claude: {kind: anthropic, base_url: %[5]s, api_key: "%[6]s"}
   google: {kind: gemini, base_url: %[5]s, api_key: "%[6]s"}
 routes:
+  - {model: "claude-*-absorbed", targets: [{provider: claude}], retries: 2}
+  - {model: "claude-*-exhausted", targets: [{provider: claude}], retries: 1}
+  - {model: "gpt-*-absorbed", targets: [{provider: openai}], retries: 2}
+  - {model: "gpt-*-exhausted", targets: [{provider: openai}], retries: 1}
   - {model: "claude-*", targets: [{provider: claude}], retries: 0}
   - {model: "gemini-*", targets: [{provider: google}], retries: 0}
   - {model: "gpt-*", targets: [{provider: openai}], retries: 0}

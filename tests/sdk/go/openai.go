@@ -33,6 +33,8 @@ func openaiGo() []*Case {
 		{name: "error_stream", run: s.refusedStream},
 		{name: "retry_429", run: s.retried("retry_429")},
 		{name: "retry_500", run: s.retried("retry_500")},
+		{name: "absorbed", run: s.retried("absorbed")},
+		{name: "exhausted", run: s.refused("exhausted")},
 		{name: "abort", run: s.abort},
 		{name: "truncated", run: s.truncated},
 		{name: "timeout", run: s.refused("late", option.WithMaxRetries(0), option.WithRequestTimeout(time.Second))},

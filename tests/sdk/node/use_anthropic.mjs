@@ -90,6 +90,8 @@ await run({
   error_stream: () => refused({ model: MODELS["500"], stream: true }, { maxRetries: 0 }),
   retry_429: (c) => retried(c, MODELS.retry_429),
   retry_500: (c) => retried(c, MODELS.retry_500),
+  absorbed: (c) => retried(c, MODELS.absorbed), // by Weir's own retries
+  exhausted: () => refused({ model: MODELS.exhausted }), // so are those: not to be retried on top
 
   async abort() {
     const s = await client.messages.create(ask({ model: MODELS.slow, stream: true }));

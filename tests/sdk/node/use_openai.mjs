@@ -146,6 +146,8 @@ await run({
   error_stream: () => refused(MODELS["500"], { maxRetries: 0 }, true),
   retry_429: (c) => retried(c, MODELS.retry_429),
   retry_500: (c) => retried(c, MODELS.retry_500),
+  absorbed: (c) => retried(c, MODELS.absorbed), // by Weir's own retries
+  exhausted: () => refused(MODELS.exhausted), // so are those: not to be retried on top
 
   async abort() {
     const s = await client.chat.completions.create({ model: MODELS.slow, messages, stream: true });

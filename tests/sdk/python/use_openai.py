@@ -222,6 +222,18 @@ def retry_500(c):
 
 
 @case
+def absorbed(c):
+    """Failures that Weir's own retries make good."""
+    return retried(c, MODELS["absorbed"])
+
+
+@case
+def exhausted(c):
+    """What Weir has retried in vain must not be retried on top."""
+    return refused(MODELS["exhausted"])
+
+
+@case
 def abort(c):
     s = client.chat.completions.create(model=MODELS["slow"], messages=MESSAGES, stream=True)
     text = []
