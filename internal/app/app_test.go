@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -309,17 +310,31 @@ func TestFailedStart(t *testing.T) {
 	}
 }
 
+// slowUpstream sends the first event of a stream, and the others when finish is closed.
+func slowUpstream(t *testing.T, finish <-chan struct{}) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		const chunk = `data: {"id":"x","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"hi"}}]}` + "\n\n"
+		_, _ = io.WriteString(w, chunk)
+		_ = http.NewResponseController(w).Flush()
+		<-finish
+		_, _ = io.WriteString(w, chunk+"data: [DONE]\n\n")
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
 // TestStop: at a stop Weir is not ready, streams under way end whole, new
 // calls are told to come again.
 func TestStop(t *testing.T) {
-	h := start(t, basic)
-	r, err := http.NewRequestWithContext(t.Context(), "POST", h.URL()+"/v1/chat/completions",
-		strings.NewReader(`{"model":"mock/mock-words-30-tps-30","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := h.http.Do(r)
+	finish := make(chan struct{})
+	end := sync.OnceFunc(func() { close(finish) })
+	upstream := slowUpstream(t, finish)
+	t.Cleanup(end)
+	h := start(t, strings.Replace(basic, "mock: {kind: mock}", "up: {kind: openai, base_url: '"+upstream+"/v1', api_key: k}", 1))
+	resp, err := h.http.Post(h.URL()+"/v1/chat/completions", "application/json",
+		strings.NewReader(`{"model":"up/m","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,9 +346,10 @@ func TestStop(t *testing.T) {
 		return status == http.StatusServiceUnavailable
 	})
 	h.eventually("new calls refused", func() bool {
-		status, body := h.chat("mock/x")
+		status, body := h.do("POST", h.URL()+"/v1/chat/completions", `{"model":"nobody","messages":[]}`)
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "shutting down")
 	})
+	end()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || !strings.HasSuffix(string(body), "data: [DONE]\n\n") {
 		t.Errorf("the stream did not end whole: %v\n%s", err, body)
