@@ -99,7 +99,7 @@ func (p *Provider) knows(model string) bool {
 		return true
 	}
 	if p.kindName == "mock" && len(p.models) == 0 {
-		return strings.HasPrefix(model, "mock") || matchAny(p.models, model)
+		return strings.HasPrefix(model, "mock")
 	}
 	return matchAny(p.models, model) || len(p.models) == 0 && p.ownKind() && matchAny(p.kind.models, model) || p.catalog.has(model)
 }
