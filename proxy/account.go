@@ -25,15 +25,20 @@ func (a *attempt) firstContent() {
 // ourHeaders are what Weir adds to a reply.
 func (x *Exchange) ourHeaders(h http.Header) {
 	c := x.call
-	h["X-Weir-Call-Id"] = []string{x.ID}
+	values := make([]string, 0, 4) // one array for all of them
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set("X-Weir-Call-Id", x.ID)
 	if c.Provider != "" {
-		h["X-Weir-Provider"] = []string{c.Provider}
+		set("X-Weir-Provider", c.Provider)
 	}
 	if c.Model != "" && isHeaderText(c.Model) {
-		h["X-Weir-Model"] = []string{c.Model}
+		set("X-Weir-Model", c.Model)
 	}
 	if n := len(c.Attempts); n > 0 {
-		h["X-Weir-Attempts"] = []string{strconv.Itoa(n)}
+		set("X-Weir-Attempts", strconv.Itoa(n))
 	}
 }
 
@@ -67,6 +72,7 @@ func (a *attempt) settle() {
 	a.settled = true
 	r := a.reading()
 	rec, c := a.record, a.x.call
+	rec.Total = time.Since(a.start) // the call may be recorded before judge has its say
 	rec.ServedModel, rec.StopReason, rec.ServiceTier = clip(r.ServedModel), clip(r.StopReason), clip(r.ServiceTier)
 	rec.RawUsage = append([]byte(nil), r.RawUsage...)
 	rec.Usage, rec.UsageSource = a.usage(&r)

@@ -38,8 +38,13 @@ func collect(r io.Reader, sizeHint, limit int64) (*Body, error) {
 		return nil, errTooLarge
 	}
 	b := &Body{}
-	// Not pooled: the transport may read a request's body after its reply has come.
-	buf := make([]byte, 0, max(min(sizeHint, spillAt), 4<<10)+1)
+	room := int64(4 << 10)
+	if sizeHint >= 0 {
+		room = min(sizeHint, spillAt)
+	}
+	// Not pooled: the transport may read a request's body after its reply has
+	// come. One byte more, so that the end is seen without growing.
+	buf := make([]byte, 0, room+1)
 	for {
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
