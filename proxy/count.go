@@ -50,17 +50,21 @@ func (c *counter) countInput(model string, v *wire.View, body []byte) (n int64, 
 		for _, s := range v.Texts {
 			size += s.Len()
 		}
-		return size/bytesPerToken + v.TextRest/bytesPerToken, false
+		return (size+v.TextRest+bytesPerToken-1)/bytesPerToken + overhead(v), false
 	}
 	exact = true
 	v.EachText(body, func(text []byte) {
 		m, ok := c.c.CountBytes(model, text)
 		n, exact = n+m, exact && ok
 	})
-	if v.Messages > 0 {
-		n += int64(v.Messages)*perMessage + perReply
+	return n + overhead(v) + v.TextRest/bytesPerToken, exact && v.TextRest == 0
+}
+
+func overhead(v *wire.View) int64 {
+	if v.Messages == 0 {
+		return 0
 	}
-	return n + v.TextRest/bytesPerToken, exact && v.TextRest == 0
+	return int64(v.Messages)*perMessage + perReply
 }
 
 // countOutput counts the text that a reply has said so far.

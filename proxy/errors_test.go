@@ -237,7 +237,13 @@ func TestPanicsAreContained(t *testing.T) {
 
 func TestDrainRefusesAndWaits(t *testing.T) {
 	release := make(chan struct{})
-	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, body string) { <-release; says(200, chatReply)(w, r, body) })
+	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, body string) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		says(200, chatReply)(w, r, body)
+	})
 	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}})
 	status := make(chan int, 1)
 	go func() { resp, _ := g.post("/v1/chat/completions", chatBody); status <- resp.StatusCode }()

@@ -180,7 +180,9 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, x *Exchange, e *Err
 	}
 	x.call.Status = e.status()
 	body := x.Endpoint.Dialect.Error(e.failure(x.ID))
-	x.call.BytesOut = int64(len(body))
+	if e.Code != ClientGone {
+		x.call.BytesOut = int64(len(body))
+	}
 	p.closeCall(x)
 	writeError(w, x, e, body)
 }

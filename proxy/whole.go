@@ -117,7 +117,9 @@ func (a *attempt) finish(n int) {
 		return
 	}
 	c := a.x.call
-	if a.stream != nil && a.stream.Failed() != nil { // the upstream's own last word passes
+	if a.c.r.Context().Err() != nil { // what was drained has reached nobody
+		c.Outcome, c.ErrorClass = ledger.Aborted, string(ClientGone)
+	} else if a.stream != nil && a.stream.Failed() != nil { // the upstream's own last word passes
 		a.record.ErrorClass = string(UpstreamError)
 		c.Outcome, c.ErrorClass = ledger.Failed, a.record.ErrorClass
 	}
