@@ -25,13 +25,10 @@ const victimDir = "WEIR_LEDGER_VICTIM"
 // Nothing that was acknowledged is lost by a kill at any moment, nothing is
 // stored twice, and what was under way is recorded as interrupted. Set
 // WEIR_KILLS for more kills than the 200 of every run.
-func TestKill9(t *testing.T) {
+func TestKilled(t *testing.T) {
 	kills := 200
 	if n, err := strconv.Atoi(os.Getenv("WEIR_KILLS")); err == nil {
 		kills = n
-	}
-	if racing {
-		kills /= 5 // the detector makes the store twenty times slower
 	}
 	const lanes = 4 // directories that are used at once, each again and again
 	var all sync.WaitGroup
@@ -126,17 +123,19 @@ func runVictim(dir string) {
 	db, err := sqldb.Open("sqlite:" + filepath.Join(dir, "weir.db"))
 	fail(err)
 	fail(migrations.Up(context.Background(), db))
-	r, err := OpenRecorder(RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db, Log: silent,
-		segmentSize: 16 << 10, keepEvery: 3 * time.Millisecond})
+	r, err := OpenRecorder(RecorderOptions{
+		Dir: filepath.Join(dir, "spool"), DB: db, Log: silent,
+		segmentSize: 16 << 10, keepEvery: 3 * time.Millisecond,
+	})
 	fail(err)
 	fmt.Println("ready")
-	for range 16 {
+	for range 6 {
 		go func() {
 			for {
 				c := testCall(callID())
 				fail(r.Opened(c))
 				say("opened", c.ID)
-				time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond)
+				time.Sleep(time.Duration(rand.IntN(6)) * time.Millisecond)
 				fail(r.Closed(c))
 				say("closed", c.ID)
 			}
