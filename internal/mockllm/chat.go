@@ -44,8 +44,15 @@ var numberRanges = []struct {
 	name      string
 	low, high float64
 }{
-	{"temperature", 0, 2}, {"top_p", 0, 1}, {"presence_penalty", -2, 2}, {"frequency_penalty", -2, 2}, {"n", 1, 128},
-	{"max_tokens", 1, 1e9}, {"max_completion_tokens", 1, 1e9}, {"max_output_tokens", 16, 1e9}, {"top_logprobs", 0, 20},
+	{"temperature", 0, 2},
+	{"top_p", 0, 1},
+	{"presence_penalty", -2, 2},
+	{"frequency_penalty", -2, 2},
+	{"n", 1, 128},
+	{"max_tokens", 1, 1e9},
+	{"max_completion_tokens", 1, 1e9},
+	{"max_output_tokens", 16, 1e9},
+	{"top_logprobs", 0, 20},
 }
 
 func (c *call) ranges() *fault {

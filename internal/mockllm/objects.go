@@ -217,8 +217,6 @@ func firstID(body raw) string {
 	return n.get("id").text
 }
 
-func noVerb(c *call, _ *stored, _ string) *fault { return c.notAllowed() }
-
 // Files.
 
 var openAIFiles, anthropicFiles, geminiFiles, cachedContents, storedResponses *objectKind

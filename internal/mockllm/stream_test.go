@@ -55,66 +55,79 @@ func (m *mock) ask(w way, model, more string) reply {
 	return m.post(w.path(model), w.body(model, more))
 }
 
-// Streams keep the grammar of their API, whatever they say.
-func TestStreamGrammar(t *testing.T) {
-	m := start(t, mockllm.Options{})
-	check := func(name, model, more string, want mockllm.Told) {
-		t.Helper()
-		w := wayOf(name)
-		r := m.ask(w, model, more)
-		got, err := mockllm.ReadStream(w.api, []byte(r.body))
-		if err != nil {
-			t.Errorf("%s %s %s: %v\n%s", name, model, more, err, r.body)
-			return
-		}
-		if got.Text != want.Text || got.Stop != want.Stop || got.Reasoning != want.Reasoning || len(got.Calls) != len(want.Calls) {
-			t.Errorf("%s %s %s: got %+v, want %+v", name, model, more, got, want)
-		}
-		for i, c := range want.Calls {
-			if i < len(got.Calls) && (got.Calls[i].Name != c.Name || got.Calls[i].Arguments != c.Arguments) {
-				t.Errorf("%s %s %s: call %d is %+v, want %+v", name, model, more, i, got.Calls[i], c)
-			}
-		}
-	}
-	const said = "You said: Hello there"
-	const thought = "The user says: Hello there. An echo will do."
-	tools := func(one string) string {
-		return `,"tools":[` + one + `,` + strings.ReplaceAll(one, "get_weather", "get_time") + `]`
-	}
-	call := []mockllm.ToldCall{{Name: "get_weather", Arguments: `{"city":"city"}`}}
-	two := append(call[:1:1], mockllm.ToldCall{Name: "get_time", Arguments: `{"city":"city"}`})
+const (
+	said    = "You said: Hello there"
+	thought = "The user says: Hello there. An echo will do."
+)
 
-	check("chat", "m", "", mockllm.Told{Text: said, Stop: "stop"})
-	check("chat", "m", `,"stream_options":{"include_usage":true}`, mockllm.Told{Text: said, Stop: "stop"})
-	check("chat", "m", `,"max_tokens":2`, mockllm.Told{Text: "You said:", Stop: "length"})
-	check("chat", "m", `,"stop":["Hello"]`, mockllm.Told{Text: "You said: ", Stop: "stop"})
-	check("chat", "m", `,"n":3`, mockllm.Told{Text: said, Stop: "stop"})
-	check("chat", "mock-thinks", "", mockllm.Told{Text: said, Reasoning: thought, Stop: "stop"})
-	check("chat", "m", tools(strings.ReplaceAll(weatherTool, `,"days":{"type":"integer","minimum":2}`, "")), mockllm.Told{Calls: call, Stop: "tool_calls"})
-	check("chat", "mock-alltools", tools(weatherTool), mockllm.Told{Calls: []mockllm.ToldCall{
+// twoTools is a list of a tool and of another like it.
+func twoTools(one string) string {
+	return `,"tools":[` + one + `,` + strings.ReplaceAll(one, "get_weather", "get_time") + `]`
+}
+
+// says holds a stream against its grammar and against what it is to say.
+func (m *mock) says(name, model, more string, want mockllm.Told) {
+	m.t.Helper()
+	w := wayOf(name)
+	r := m.ask(w, model, more)
+	got, err := mockllm.ReadStream(w.api, []byte(r.body))
+	if err != nil {
+		m.t.Errorf("%s %s %s: %v\n%s", name, model, more, err, r.body)
+		return
+	}
+	if got.Text != want.Text || got.Stop != want.Stop || got.Reasoning != want.Reasoning || len(got.Calls) != len(want.Calls) {
+		m.t.Errorf("%s %s %s: got %+v, want %+v", name, model, more, got, want)
+	}
+	for i, c := range want.Calls {
+		if i < len(got.Calls) && (got.Calls[i].Name != c.Name || got.Calls[i].Arguments != c.Arguments) {
+			m.t.Errorf("%s %s %s: call %d is %+v, want %+v", name, model, more, i, got.Calls[i], c)
+		}
+	}
+}
+
+var (
+	oneCall  = []mockllm.ToldCall{{Name: "get_weather", Arguments: `{"city":"city"}`}}
+	twoCalls = []mockllm.ToldCall{oneCall[0], {Name: "get_time", Arguments: `{"city":"city"}`}}
+)
+
+// Streams keep the grammar of their API, whatever they say.
+func TestOpenAIStreams(t *testing.T) {
+	m := start(t, mockllm.Options{})
+	m.says("chat", "m", "", mockllm.Told{Text: said, Stop: "stop"})
+	m.says("chat", "m", `,"stream_options":{"include_usage":true}`, mockllm.Told{Text: said, Stop: "stop"})
+	m.says("chat", "m", `,"max_tokens":2`, mockllm.Told{Text: "You said:", Stop: "length"})
+	m.says("chat", "m", `,"stop":["Hello"]`, mockllm.Told{Text: "You said: ", Stop: "stop"})
+	m.says("chat", "m", `,"n":3`, mockllm.Told{Text: said, Stop: "stop"})
+	m.says("chat", "mock-thinks", "", mockllm.Told{Text: said, Reasoning: thought, Stop: "stop"})
+	m.says("chat", "m", twoTools(strings.ReplaceAll(weatherTool, `,"days":{"type":"integer","minimum":2}`, "")), mockllm.Told{Calls: oneCall, Stop: "tool_calls"})
+	m.says("chat", "mock-alltools", twoTools(weatherTool), mockllm.Told{Calls: []mockllm.ToldCall{
 		{Name: "get_weather", Arguments: `{"city":"city","days":2}`}, {Name: "get_time", Arguments: `{"city":"city","days":2}`},
 	}, Stop: "tool_calls"})
-	check("chat", "m", `,"response_format":{"type":"json_schema","json_schema":{"name":"p","strict":true,"schema":`+person+`}}`,
+	m.says("chat", "m", `,"response_format":{"type":"json_schema","json_schema":{"name":"p","strict":true,"schema":`+person+`}}`,
 		mockllm.Told{Text: `{"name":"name","age":1}`, Stop: "stop"})
-	check("completions", "m", "", mockllm.Told{Text: said, Stop: "stop"})
-	check("completions", "mock-words-30", "", mockllm.Told{Text: "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et", Stop: "length"})
-	check("responses", "m", "", mockllm.Told{Text: said, Stop: "completed"})
-	check("responses", "m", `,"max_output_tokens":16`, mockllm.Told{Text: said, Stop: "completed"})
-	check("responses", "mock-words-30", `,"max_output_tokens":16`, mockllm.Told{Text: "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et", Stop: "incomplete"})
-	check("responses", "m", `,"reasoning":{"effort":"low","summary":"auto"}`, mockllm.Told{Text: said, Reasoning: thought, Stop: "completed"})
-	check("responses", "m", `,"reasoning":{"effort":"low"},"include":["reasoning.encrypted_content"]`, mockllm.Told{Text: said, Stop: "completed"})
-	check("responses", "m", tools(flatTool), mockllm.Told{Calls: call, Stop: "completed"})
-	check("responses", "mock-alltools", tools(flatTool), mockllm.Told{Calls: two, Stop: "completed"})
-	check("messages", "m", "", mockllm.Told{Text: said, Stop: "end_turn"})
-	check("messages", "m", `,"stop_sequences":["there"]`, mockllm.Told{Text: "You said: Hello ", Stop: "stop_sequence"})
-	check("messages", "m", `,"thinking":{"type":"adaptive"}`, mockllm.Told{Text: said, Reasoning: thought, Stop: "end_turn"})
-	check("messages", "mock-alltools", tools(claudeTool), mockllm.Told{Calls: two, Stop: "tool_use"})
-	check("messages", "mock-alltools", tools(claudeTool)+`,"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`, mockllm.Told{Calls: call, Stop: "tool_use"})
-	check("generate", "m", "", mockllm.Told{Text: said, Stop: "STOP"})
-	check("generate", "m", `,"generationConfig":{"maxOutputTokens":3}`, mockllm.Told{Text: "You said: Hello", Stop: "MAX_TOKENS"})
-	check("generate", "m", `,"generationConfig":{"thinkingConfig":{"includeThoughts":true}}`, mockllm.Told{Text: said, Reasoning: thought, Stop: "STOP"})
-	check("generate", "mock-alltools", tools(geminiTool), mockllm.Told{Calls: two, Stop: "STOP"})
-	check("generate", "m", `,"generationConfig":{"responseMimeType":"application/json","responseSchema":{"type":"OBJECT","properties":{"ok":{"type":"BOOLEAN"}}}}`,
+	m.says("completions", "m", "", mockllm.Told{Text: said, Stop: "stop"})
+	m.says("completions", "mock-words-30", "", mockllm.Told{Text: "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et", Stop: "length"})
+	m.says("responses", "m", "", mockllm.Told{Text: said, Stop: "completed"})
+	m.says("responses", "m", `,"max_output_tokens":16`, mockllm.Told{Text: said, Stop: "completed"})
+	m.says("responses", "mock-words-30", `,"max_output_tokens":16`, mockllm.Told{Text: "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et", Stop: "incomplete"})
+	m.says("responses", "m", `,"reasoning":{"effort":"low","summary":"auto"}`, mockllm.Told{Text: said, Reasoning: thought, Stop: "completed"})
+	m.says("responses", "m", `,"reasoning":{"effort":"low"},"include":["reasoning.encrypted_content"]`, mockllm.Told{Text: said, Stop: "completed"})
+	m.says("responses", "m", twoTools(flatTool), mockllm.Told{Calls: oneCall, Stop: "completed"})
+	m.says("responses", "mock-alltools", twoTools(flatTool), mockllm.Told{Calls: twoCalls, Stop: "completed"})
+}
+
+func TestOtherStreams(t *testing.T) {
+	m := start(t, mockllm.Options{})
+	m.says("messages", "m", "", mockllm.Told{Text: said, Stop: "end_turn"})
+	m.says("messages", "m", `,"stop_sequences":["there"]`, mockllm.Told{Text: "You said: Hello ", Stop: "stop_sequence"})
+	m.says("messages", "m", `,"thinking":{"type":"adaptive"}`, mockllm.Told{Text: said, Reasoning: thought, Stop: "end_turn"})
+	m.says("messages", "mock-alltools", twoTools(claudeTool), mockllm.Told{Calls: twoCalls, Stop: "tool_use"})
+	m.says("messages", "mock-alltools", twoTools(claudeTool)+`,"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`, mockllm.Told{Calls: oneCall, Stop: "tool_use"})
+	m.says("generate", "m", "", mockllm.Told{Text: said, Stop: "STOP"})
+	m.says("generate", "m", `,"generationConfig":{"maxOutputTokens":3}`, mockllm.Told{Text: "You said: Hello", Stop: "MAX_TOKENS"})
+	m.says("generate", "m", `,"generationConfig":{"thinkingConfig":{"includeThoughts":true}}`, mockllm.Told{Text: said, Reasoning: thought, Stop: "STOP"})
+	m.says("generate", "mock-alltools", twoTools(geminiTool), mockllm.Told{Calls: twoCalls, Stop: "STOP"})
+	m.says("generate", "m", `,"generationConfig":{"responseMimeType":"application/json","responseSchema":{"type":"OBJECT","properties":{"ok":{"type":"BOOLEAN"}}}}`,
 		mockllm.Told{Text: `{"ok":true}`, Stop: "STOP"})
 }
 
