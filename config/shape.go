@@ -248,7 +248,11 @@ func object[T any](properties ...property[T]) shape[T] {
 			for _, p := range pairs {
 				i := slices.Index(names, p.key)
 				if i < 0 {
-					d.add(p.line, "known here: "+strings.Join(names, ", "), "unknown key %q%s", clip(p.key), meant(p.key, names))
+					hint := ""
+					if nearest(p.key, names) == "" {
+						hint = "known here: " + strings.Join(names, ", ")
+					}
+					d.add(p.line, hint, "unknown key %q%s", clip(p.key), meant(p.key, names))
 					continue
 				}
 				d.in(p.key, func() { properties[i].read(d, p.value, to) })
