@@ -198,7 +198,7 @@ func serveGenerate(c *call) *fault {
 		c.b.CachedTokens = max(c.b.CachedTokens, kept.tokens)
 	}
 	w := &generateWriter{c: c}
-	for i := range max(c.generation().either("candidateCount", "candidate_count").int(1), 1) {
+	for i := range min(max(c.generation().either("candidateCount", "candidate_count").int(1), 1), 8) {
 		w.answers = append(w.answers, c.respond(a, i))
 	}
 	switch {

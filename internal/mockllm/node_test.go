@@ -124,6 +124,28 @@ func TestInstance(t *testing.T) {
 	check(`{"type":"object"}`, `{}`)
 }
 
+// A schema that has no end, or too far a one, makes an instance that has.
+func TestInstanceEnds(t *testing.T) {
+	deep := `{"type":"boolean"}`
+	for range 8 {
+		deep = `{"type":"array","minItems":1000,"items":` + deep + `}`
+	}
+	wide := `{"type":"object","properties":{`
+	for i := range 20 {
+		wide += `"p` + string(rune('a'+i)) + `":{"$ref":"#"},`
+	}
+	wide += `"z":{"$ref":"#"}},"required":["pa","pb","pc"]}`
+	for _, schema := range []string{deep, wide, `{"$ref":"#"}`, `{"anyOf":[{"$ref":"#"}]}`, `{"type":"array","items":{"$ref":"#"},"minItems":2}`} {
+		n, err := parse(schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := instance(&n); len(got) > 1<<20 || !json.Valid(got) {
+			t.Errorf("%.80s…: %d bytes", schema, len(got))
+		}
+	}
+}
+
 func TestMagic(t *testing.T) {
 	check := func(model string, seen int, want func(b *Behaviour) bool) {
 		t.Helper()

@@ -12,13 +12,20 @@ import (
 // before it holds only what is required.
 const maxInstance = 6
 
+// maxValues is how many values an instance has. What would be after them is
+// null, valid or not: a schema that wants more wants no end.
+const maxValues = 20000
+
 // instance makes a JSON value that is valid for a schema, of the usual
 // keywords of JSON Schema and of Gemini's subset.
 func instance(schema *node) raw {
 	return (&maker{root: schema}).value(schema, "value", 0)
 }
 
-type maker struct{ root *node }
+type maker struct {
+	root *node
+	made int // values
+}
 
 // resolve follows $ref and picks one branch of anyOf and oneOf.
 func (m *maker) resolve(s *node) *node {
@@ -58,6 +65,9 @@ func (m *maker) pointer(ref string) *node {
 }
 
 func (m *maker) value(s *node, name string, depth int) raw {
+	if m.made++; m.made > maxValues {
+		return raw("null")
+	}
 	s = m.resolve(s)
 	if fixed := s.either("const", "default", "example"); fixed.kind != absent {
 		return raw(fixed.raw)
@@ -147,7 +157,7 @@ func (m *maker) array(s *node, name string, depth int) raw {
 	for i := range prefix {
 		items = append(items, m.value(&prefix[i], name, depth+1))
 	}
-	for len(items) < min(n, 1000) {
+	for len(items) < n && m.made < maxValues {
 		items = append(items, m.value(s.get("items"), name, depth+1))
 	}
 	return list(items...)
