@@ -55,7 +55,7 @@ func (s *Keys) Create(ctx context.Context, actor string, spec KeySpec) (*Key, st
 		return nil, "", errors.New("create key: it would have expired already")
 	}
 	sum := s.hash.sum(token)
-	err := s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+	err := s.write(ctx, func(tx *sql.Tx) (err error) {
 		if k.ProjectID, err = ensureProject(ctx, tx, actor, spec.Project, now); err != nil {
 			return err
 		}
@@ -146,11 +146,20 @@ func (k *keyRow) unrevoked() error {
 	return nil
 }
 
+// write is a transaction that a power cut does not undo: a key that was shown
+// is there, and one that was revoked stays so.
+func (s *Keys) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	if err := s.db.Write(ctx, f); err != nil {
+		return err
+	}
+	return s.db.Sync()
+}
+
 // change reads a key, lets f change it, writes it and audits that, in one transaction.
 func (s *Keys) change(ctx context.Context, actor, ref, action string, f func(k *keyRow, now time.Time) error) (*Key, error) {
 	var k *keyRow
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	err := s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+	err := s.write(ctx, func(tx *sql.Tx) (err error) {
 		if k, err = findKey(ctx, tx, ref); err != nil {
 			return err
 		}

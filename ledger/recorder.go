@@ -100,13 +100,15 @@ func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 // Opened records that a call is about to be tried. After an error the call
 // must not be made: it could be lost.
 func (r *Recorder) Opened(c *Call) error {
-	refuse := r.o.WhenFull == "refuse"
-	if refuse && r.spool.total.Load() >= r.o.Max {
+	cramped := r.spool.cramped()
+	switch {
+	case r.o.WhenFull == "serve" && cramped:
+		return put(r, recOpened, c, appendBounded, (*Recorder).hold)
+	case r.o.WhenFull == "serve":
+		return put(r, recOpened, c, appendBounded, (*Recorder).writeOrHold)
+	case cramped || r.spool.total.Load() >= r.o.Max:
 		r.spool.pressed.Store(true)
 		return ErrSpoolFull
-	}
-	if !refuse {
-		return put(r, recOpened, c, appendBounded, (*Recorder).writeOrHold)
 	}
 	err := put(r, recOpened, c, appendBounded, (*Recorder).write)
 	if err != nil && diskFull(err) {
@@ -123,7 +125,7 @@ func (r *Recorder) Closed(c *Call) error {
 // Bodies records what a call carried. They are dropped, and counted, where
 // the spool is three quarters full.
 func (r *Recorder) Bodies(b *Bodies) {
-	if r.spool.total.Load() >= r.o.Max/4*3 || len(b.Request)+len(b.Response) > maxRecord/2 {
+	if r.spool.total.Load() >= r.o.Max/4*3 || r.spool.cramped() || len(b.Request)+len(b.Response) > maxRecord/2 {
 		r.dropped.Add(1)
 		return
 	}
@@ -133,6 +135,8 @@ func (r *Recorder) Bodies(b *Bodies) {
 }
 
 func (r *Recorder) write(rec []byte) error { return r.spool.append(rec) }
+
+func (r *Recorder) hold(rec []byte) error { return r.held.add(rec) }
 
 func (r *Recorder) writeOrHold(rec []byte) error { return r.orHold(rec, r.spool.append) }
 

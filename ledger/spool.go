@@ -191,6 +191,10 @@ func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
+// cramped reports whether the reserve has been given up, or was never to be
+// had: what room there is belongs to the ends of calls.
+func (s *spool) cramped() bool { return s.full >= segmentSize && !s.reserve.Load() }
+
 func (s *spool) reservePath() string { return filepath.Join(s.dir, "reserve") }
 
 // restore makes the reserve where it is missing and there is room for it. It
