@@ -12,8 +12,8 @@ import (
 // before it holds only what is required.
 const maxInstance = 6
 
-// maxValues is how many values an instance has. What would be after them is
-// null, valid or not: a schema that wants more wants no end.
+// maxValues is how many values an instance has. What would be after them, or
+// far deeper, is null, valid or not: a schema that wants more wants no end.
 const maxValues = 20000
 
 // instance makes a JSON value that is valid for a schema, of the usual
@@ -65,7 +65,7 @@ func (m *maker) pointer(ref string) *node {
 }
 
 func (m *maker) value(s *node, name string, depth int) raw {
-	if m.made++; m.made > maxValues {
+	if m.made++; m.made > maxValues || depth > 8*maxInstance {
 		return raw("null")
 	}
 	s = m.resolve(s)
