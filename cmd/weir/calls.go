@@ -256,7 +256,8 @@ func newCallsTailCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&rows.json, "json", false, "print one JSON object a line")
-	cmd.Flags().IntVarP(&rows.limit, "lines", "n", 10, "begin with the last `N` calls")
+	cmd.Flags().IntVarP(&rows.limit, "limit", "n", 10, "begin with the last `N` calls")
+	cmd.Flags().StringVar(&rows.since, "since", "", "begin with calls since `WHEN` at the earliest")
 	which.add(cmd)
 	return cmd
 }
