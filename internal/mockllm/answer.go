@@ -265,8 +265,7 @@ func weigh(n *node) int {
 // signature is what the mock signs its thoughts with; it takes none back that
 // it has not made.
 func signature(s string) string {
-	h := newHasher("mock signature ")
-	h.add(s)
+	h := newHasher("mock signature " + s)
 	return base64.StdEncoding.EncodeToString([]byte(id("mock-signature-", uint64(h), 0) + id("", uint64(h), 1)))
 }
 

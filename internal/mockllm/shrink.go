@@ -44,7 +44,20 @@ func (s *shrinker) Write(p []byte) (int, error) {
 // returns how long that part is.
 func (s *shrinker) within(p []byte) int {
 	from := 0
-	for i, c := range p {
+	for i := 0; i < len(p); i++ {
+		if s.cutting && !s.slash && s.digits == 0 { // to what may matter
+			n := bytes.IndexByte(p[i:], '"')
+			if n < 0 {
+				n = len(p) - i
+			}
+			if back := bytes.IndexByte(p[i:i+n], '\\'); back >= 0 {
+				n = back
+			}
+			if i += n; i == len(p) {
+				break
+			}
+		}
+		c := p[i]
 		switch {
 		case s.slash:
 			s.slash = false
