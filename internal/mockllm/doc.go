@@ -10,6 +10,6 @@
 //
 // How it treats a request is said by rules (Options.Rules, ParseRules) and by
 // magic words in the model's name, such as mock-slow-2s or mock-error-429x2.
-// docs/mock.md is its manual. Check* in grammar.go hold a stream against the
-// grammar of its API.
+// docs/mock.md is its manual. ReadStream holds a stream, of the mock's or of
+// any other server, against the grammar of its API.
 package mockllm
