@@ -1,0 +1,27 @@
+package wire
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestEvents(t *testing.T) {
+	check := func(in string, want ...string) {
+		t.Helper()
+		var got []string
+		for name, data := range Events([]byte(in)) {
+			got = append(got, name+"|"+string(data))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("Events(%q) = %q, want %q", in, got, want)
+		}
+	}
+	check("")
+	check(": ping\n\n")
+	check("data: {}\n\n", "|{}")
+	check("event: a\ndata:1\n\nevent: b\r\ndata: 2\r\n\r\n", "a|1", "b|2")
+	check("data: x\rdata: y\r\rid: 3\n\ndata: [DONE]\n\n", "|x\ny", "|[DONE]")
+	check("data: x\ndata: y\ndata:  z\n\n", "|x\ny\n z")
+	check("event: only\n\ndata: last", "|last")
+	check("data\n\n", "|")
+}
