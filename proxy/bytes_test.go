@@ -189,6 +189,22 @@ func TestMultipart(t *testing.T) {
 			t.Errorf("call %+v", c)
 		}
 	}
+	// Node's SDK writes the fields as its caller named them, Go's the file first.
+	file := "--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n" + strings.Repeat("\r\n--xy", 300_000) + "\r\n"
+	late := func(model string) string {
+		return file + "--xyz\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n" + model + "\r\n"
+	}
+	send := func(body string) (*http.Response, string) {
+		return g.do("POST", "/v1/audio/transcriptions", body+"--xyz--\r\n", "Content-Type", "multipart/form-data; boundary=xyz")
+	}
+	if resp, got := send(late("hear")); resp.StatusCode != 200 || v.last().body != late("whisper-1")+"--xyz--\r\n" {
+		t.Errorf("a model behind the file: %d %s", resp.StatusCode, got)
+	}
+	// A key that may use one model must not reach another by naming both.
+	early := strings.TrimPrefix(late("hear"), file)
+	if resp, got := send(early + late("other")); resp.StatusCode != 400 || !strings.Contains(got, "twice") {
+		t.Errorf("two models: %d %s", resp.StatusCode, got)
+	}
 	// Image edits may leave the model out.
 	body, ct, _ := form(t, "", 10)
 	if resp, got := g.do("POST", "/v1/images/edits", body, "Content-Type", ct); resp.StatusCode != 200 || v.last().body != body {

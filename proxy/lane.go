@@ -37,7 +37,6 @@ type lane struct {
 	conn  net.Conn
 	raw   syscall.RawConn // to look whether the upstream has closed; nil: it can't be
 	in    *bufio.Reader
-	out   []byte    // the request, kept for its room
 	since time.Time // idle since
 	head  int64     // bytes that the reply's headers may still have; < 0: no limit
 }
@@ -99,14 +98,15 @@ func isToken(name string) bool {
 // roundTrip sends a request that takes has let through. Its context ends the
 // reading of the reply's body too.
 func (ls *lanes) roundTrip(req *http.Request) (*http.Response, error) {
-	defer req.Body.Close()
+	body := req.Body
+	defer func() { body.Close() }()
 	for {
 		l, kept, err := ls.take(req)
 		if err != nil {
 			return nil, err
 		}
 		stop := context.AfterFunc(req.Context(), l.interrupt)
-		resp, fresh, err := l.exchange(req)
+		resp, fresh, err := l.exchange(req, body)
 		if err == nil {
 			resp.Body = &laneReply{ReadCloser: resp.Body, l: l, stop: stop, keep: !resp.Close}
 			return resp, nil
@@ -120,6 +120,12 @@ func (ls *lanes) roundTrip(req *http.Request) (*http.Response, error) {
 		if !kept || !fresh {
 			return nil, err
 		}
+		again, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		body.Close()
+		body = again
 	}
 }
 
@@ -238,11 +244,11 @@ func (l *lane) alive() bool {
 
 // exchange writes the request and reads the reply's headers. fresh says of an
 // error that the upstream cannot have seen the request.
-func (l *lane) exchange(req *http.Request) (resp *http.Response, fresh bool, err error) {
-	if l.out, err = appendRequest(l.out[:0], req); err != nil {
+func (l *lane) exchange(req *http.Request, body io.Reader) (resp *http.Response, fresh bool, err error) {
+	n, werr, err := l.send(req, body)
+	if err != nil {
 		return nil, false, err
 	}
-	n, werr := l.conn.Write(l.out)
 	if werr != nil && n == 0 {
 		return nil, true, werr
 	}
@@ -267,6 +273,20 @@ func (l *lane) exchange(req *http.Request) (resp *http.Response, fresh bool, err
 	return resp, false, nil
 }
 
+// requests are buffers in which a request is put together.
+var requests = sync.Pool{New: func() any { return new([]byte) }}
+
+// send writes the request in one go. werr is the connection's error, after n bytes.
+func (l *lane) send(req *http.Request, body io.Reader) (n int, werr, err error) {
+	buf := requests.Get().(*[]byte)
+	defer requests.Put(buf)
+	if *buf, err = appendRequest((*buf)[:0], req, body); err != nil {
+		return 0, nil, err
+	}
+	n, werr = l.conn.Write(*buf)
+	return n, werr, nil
+}
+
 // isInform reports whether a reply only announces another one.
 func isInform(status int) bool {
 	return 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
@@ -276,7 +296,7 @@ func isInform(status int) bool {
 const lateAnswer = 100 * time.Millisecond
 
 // appendRequest writes a request that takes has let through.
-func appendRequest(dst []byte, req *http.Request) ([]byte, error) {
+func appendRequest(dst []byte, req *http.Request, body io.Reader) ([]byte, error) {
 	dst = append(dst, "POST "...)
 	dst = append(dst, req.URL.RequestURI()...)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
@@ -293,11 +313,6 @@ func appendRequest(dst []byte, req *http.Request) ([]byte, error) {
 		}
 	}
 	dst = append(dst, "\r\n\r\n"...)
-	body, err := req.GetBody()
-	if err != nil {
-		return dst, err
-	}
-	defer body.Close()
 	at, n := len(dst), int(req.ContentLength)
 	dst = slices.Grow(dst, n)[:at+n]
 	if _, err := io.ReadFull(body, dst[at:]); err != nil {

@@ -30,6 +30,9 @@ type rig struct {
 	db    *sqldb.DB
 	rec   *ledger.Recorder
 	log   *lockedWriter
+	dir   string // of the store and the spool
+	spool string
+	down  bool       // the recorder has been shut down
 	mu    sync.Mutex // guards the following field
 	got   []*ledger.Call
 }
@@ -45,7 +48,7 @@ func newRig(t *testing.T, s Settings, more ...func(*Options)) *rig {
 	if err := migrations.Up(context.Background(), db); err != nil {
 		t.Fatal(err)
 	}
-	g := &rig{t: t, db: db, log: new(lockedWriter)}
+	g := &rig{t: t, db: db, log: new(lockedWriter), dir: dir, spool: dir + "/spool"}
 	log := slog.New(slog.NewJSONHandler(g.log, nil))
 	g.rec, err = ledger.OpenRecorder(ledger.RecorderOptions{Dir: dir + "/spool", DB: db, Log: log, OnBatch: func(calls []*ledger.Call) {
 		g.mu.Lock()
@@ -69,11 +72,7 @@ func newRig(t *testing.T, s Settings, more ...func(*Options)) *rig {
 		server.CloseClientConnections()
 		server.Close()
 		g.proxy.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := g.rec.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
+		g.shut()
 		if err := db.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
@@ -81,7 +80,21 @@ func newRig(t *testing.T, s Settings, more ...func(*Options)) *rig {
 	return g
 }
 
-// upstream starts a server that plays a vendor.
+// shut ends the recorder: all that it knows is on disk then.
+func (g *rig) shut() {
+	g.t.Helper()
+	if g.down {
+		return
+	}
+	g.down = true
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := g.rec.Shutdown(ctx); err != nil {
+		g.t.Errorf("shutdown: %v", err)
+	}
+}
+
+// upstreamServer starts a server that plays a vendor.
 func upstreamServer(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)

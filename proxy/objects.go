@@ -143,17 +143,18 @@ func objectID(id string) string {
 	return id
 }
 
-// remember notes who made the object that a reply speaks of.
-func (p *Proxy) remember(a *attempt) {
-	if a.x.Raw || a.whole == nil && a.stream == nil {
-		return
-	}
+// makesObject reports whether the reply may speak of an object that it made.
+func (a *attempt) makesObject() bool {
 	switch a.api {
 	case wire.Files, wire.Batches, wire.Responses, wire.CachedContents:
-	default:
-		return
+		return a.c.r.Method == http.MethodPost
 	}
-	if a.c.r.Method != http.MethodPost {
+	return false
+}
+
+// remember notes who made the object that a reply speaks of.
+func (p *Proxy) remember(a *attempt) {
+	if !a.makesObject() {
 		return
 	}
 	if id := a.reading().ID; id != "" && len(id) <= maxObjectID {

@@ -16,6 +16,8 @@ var (
 	streams = sync.Pool{New: func() any { return new(wire.Stream) }}
 	wholes  = sync.Pool{New: func() any { return new(wire.Reply) }}
 	buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+	// An event stream holds its buffer for minutes and sends little at a time.
+	eventBuffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
 )
 
 // maxPending bounds what is held back before the first content event.
@@ -115,8 +117,8 @@ func (a *attempt) relayEvents(body io.Reader) *failure {
 	a.stream = streams.Get().(*wire.Stream)
 	a.stream.Reset(a.api, wire.StreamOptions{StripUsage: a.asked})
 	e := &eventRelay{a: a}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	buf := eventBuffers.Get().(*[]byte)
+	defer eventBuffers.Put(buf)
 	for {
 		n, err := body.Read(*buf)
 		if n > 0 {
@@ -158,8 +160,10 @@ func (e *eventRelay) forward(out []byte) *failure {
 			return nil
 		}
 		e.begin()
-		out = append(e.pending, out...)
-		e.pending = nil
+		if len(e.pending) > 0 {
+			out = append(e.pending, out...)
+			e.pending = nil
+		}
 	}
 	if len(out) == 0 {
 		return nil
@@ -294,9 +298,14 @@ func (a *attempt) told(t *wire.Failure) *failure {
 // relayRaw passes a reply that is not ours to judge: its bytes go as they
 // come, and a meter looks on where the API is known.
 func (a *attempt) relayRaw(body io.Reader, events bool) *failure {
-	if events && a.api != wire.Raw {
+	switch {
+	case a.api == wire.Raw:
+	case events:
 		a.stream = streams.Get().(*wire.Stream)
 		a.stream.Reset(a.api, wire.StreamOptions{})
+	default:
+		a.whole = wholes.Get().(*wire.Reply)
+		a.whole.Reset(a.api)
 	}
 	if events {
 		return a.copyLive(nil, body)
