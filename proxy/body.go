@@ -129,6 +129,14 @@ func (b *Body) head(n int) []byte {
 	return buf[:got]
 }
 
+// ReadAt reads from any place of the body.
+func (b *Body) ReadAt(p []byte, off int64) (int, error) {
+	if b.file != nil {
+		return b.file.ReadAt(p, off)
+	}
+	return bytes.NewReader(b.data).ReadAt(p, off)
+}
+
 // readBody takes a request's body under the cap and a read deadline, so that a
 // slow client holds no slot.
 func readBody(w http.ResponseWriter, r *http.Request, st *State) (*Body, error) {

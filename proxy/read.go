@@ -141,9 +141,6 @@ func readView(x *Exchange) error {
 	return &Error{Code: Internal, Msg: "Weir could not read the request body again.", Err: err}
 }
 
-// multipartHead is how much of a multipart body is searched for its model field.
-const multipartHead = 1 << 20
-
 func lookMultipart(r *http.Request, x *Exchange) error {
 	ct := r.Header.Get("Content-Type")
 	if !strings.HasPrefix(ct, "multipart/form-data") {
@@ -152,13 +149,13 @@ func lookMultipart(r *http.Request, x *Exchange) error {
 		}
 		return nil
 	}
-	model, span, err := wire.MultipartModel(ct, x.Body.raw.head(multipartHead))
+	model, span, err := wire.MultipartModel(ct, x.Body.raw, x.Body.raw.size)
 	if err != nil {
 		return refuse(BadRequest, "The multipart body could not be read: %v.", err)
 	}
 	x.Model, x.View.Model, x.View.ModelSpan = model, model, span
 	if model == "" && x.Endpoint.NeedsModel {
-		return &Error{Code: BadRequest, Param: "model", Msg: "The request names no model. Send the form field \"model\" before the file."}
+		return &Error{Code: BadRequest, Param: "model", Msg: "The request names no model. Send the form field \"model\"."}
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func TestEdits(t *testing.T) {
 
 func TestEditsOfMultipart(t *testing.T) {
 	body := []byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b--\r\n")
-	_, span, err := MultipartModel(`multipart/form-data; boundary=b`, body)
+	_, span, err := MultipartModel(`multipart/form-data; boundary=b`, bytes.NewReader(body), int64(len(body)))
 	if err != nil {
 		t.Fatal(err)
 	}

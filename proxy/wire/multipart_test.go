@@ -12,7 +12,7 @@ const formType = "multipart/form-data; boundary=xyz"
 func TestMultipartModel(t *testing.T) {
 	check := func(contentType, head, model, errPart string) {
 		t.Helper()
-		got, span, err := MultipartModel(contentType, []byte(head))
+		got, span, err := MultipartModel(contentType, strings.NewReader(head), int64(len(head)))
 		if got != model || (err != nil) != (errPart != "") || err != nil && !strings.Contains(err.Error(), errPart) {
 			t.Errorf("%s %.200q = %q, %v; want %q, %q", contentType, head, got, err, model, errPart)
 		}
@@ -52,6 +52,13 @@ func TestMultipartModel(t *testing.T) {
 	check(formType, part("model", "a")+part("model", "b")+"--xyz--", "", "twice")
 	check(formType, part("model", strings.Repeat("m", maxModelLen))+"--xyz--", strings.Repeat("m", maxModelLen), "")
 	check(formType, part("model", strings.Repeat("m", maxModelLen+1))+"--xyz--", "", "too long")
+	// A boundary across the edge of what is looked at in one piece.
+	for n := formWindow - 200; n < formWindow+10; n++ {
+		check(formType, part("file", strings.Repeat("f", n))+part("model", "w")+"--xyz--", "w", "")
+	}
+	check(formType, part("model", "a")+part("f", strings.Repeat("f", 3*formWindow))+part("model", "b")+"--xyz--", "", "twice")
+	check(formType, "--xyz\r\nX: "+strings.Repeat("h", maxPartHeader), "", "header of a part")
+	check(formType, part("model", "w\r\n--xyz"+strings.Repeat(" ", maxPadding)+"more"), "", "blanks")
 	check("multipart/form-data", "", "", "boundary")
 	check("multipart/form-data; boundary="+strings.Repeat("b", 71), "", "", "boundary")
 	check("multipart/form-data; boundary=\"\"", "", "", "boundary")
@@ -79,12 +86,12 @@ func FuzzMultipartModel(f *testing.F) {
 			_ = w.WriteField("model", model)
 		}
 		_ = w.Close()
-		got, span, err := MultipartModel(w.FormDataContentType(), b.Bytes())
+		got, span, err := MultipartModel(w.FormDataContentType(), bytes.NewReader(b.Bytes()), int64(b.Len()))
 		if err != nil || got != model || string(b.Bytes()[span.Start:span.End]) != model {
 			t.Fatalf("%q gives %q, %v", b.Bytes(), got, err)
 		}
 		for n := range b.Len() { // a head that ends anywhere is no error
-			if _, _, err := MultipartModel(w.FormDataContentType(), b.Bytes()[:n]); err != nil {
+			if _, _, err := MultipartModel(w.FormDataContentType(), bytes.NewReader(b.Bytes()[:n]), int64(n)); err != nil {
 				t.Fatalf("cut at %d: %v", n, err)
 			}
 			if n > 2000 {
