@@ -53,7 +53,9 @@ type Request struct {
 	Cache        jsontext.Value // automatic caching of the whole prompt: Anthropic's cache_control at the root
 
 	// Rest are the members of the client's request that have no place above,
-	// in order. The dialect that they come from takes them back; others note them.
+	// in order. The dialect that they come from takes them back; others note
+	// them. One without a Value only names what is kept in a Turn's or Tool's
+	// Extra, or in a Part's Raw, so that it is noted, too.
 	Rest []Member
 	From API // whose request this is
 }
@@ -92,6 +94,7 @@ type Turn struct {
 	Name  string // a participant's name (chat)
 	ID    string // of a Responses item
 	Parts []Part
+	Extra jsontext.Value // members that only the request's own dialect knows, as one object
 }
 
 // A Kind is what a Part is.
@@ -195,6 +198,7 @@ type Tool struct {
 	Custom      bool           // free-text input (OpenAI custom tools)
 	Grammar     jsontext.Value // of a custom tool: its format
 	Cache       jsontext.Value
+	Extra       jsontext.Value // members of a function that only the request's own dialect knows, as one object
 	Raw         jsontext.Value
 	From        API
 }
