@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 )
@@ -44,5 +45,26 @@ func BenchmarkLookup(b *testing.B) {
 		if _, err := ring.Lookup(token); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkStore is what a call costs the shipper: its rows, its share of an
+// hour and of a commit.
+func BenchmarkStore(b *testing.B) {
+	rows := rowStore{db: openStore(b, b.TempDir())}
+	defer func() { _ = rows.close() }()
+	var group batch
+	b.ReportAllocs()
+	for b.Loop() {
+		c := testCall(callID())
+		c.Customer, c.Tags = "", nil
+		group.calls = append(group.calls, c)
+		if len(group.calls) < batchCalls {
+			continue
+		}
+		if _, err := rows.write(context.Background(), group); err != nil {
+			b.Fatal(err)
+		}
+		group.calls = group.calls[:0]
 	}
 }
