@@ -15,15 +15,17 @@ import (
 // Every code has a body in each dialect's own shape, and the headers that its
 // SDKs act on.
 func TestErrorShapes(t *testing.T) {
-	unreachable := func(s *Settings) { s.Providers[0].BaseURL = "http://127.0.0.1:1" }
-	check := func(want int, code string, change func(*Settings), body string, headers ...string) {
+	check := func(want int, code string, change func(*Settings, *ProviderSettings), body string, headers ...string) {
 		t.Helper()
-		for dialect, path := range map[string]string{"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models/m:generateContent"} {
-			s := Settings{Providers: []ProviderSettings{at("up", map[string]string{"openai": "openai", "anthropic": "anthropic", "gemini": "gemini"}[dialect], "http://127.0.0.1:1")}}
-			if change != nil {
-				change(&s)
+		const nowhere = "http://127.0.0.1:1"
+		s := Settings{Providers: []ProviderSettings{at("o", "openai", nowhere), at("a", "anthropic", nowhere), at("g", "gemini", nowhere)}}
+		if change != nil {
+			for i := range s.Providers {
+				change(&s, &s.Providers[i])
 			}
-			g := newRig(t, s)
+		}
+		g := newRig(t, s)
+		for dialect, path := range map[string]string{"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models/m:generateContent"} {
 			resp, got := g.post(path, body, headers...)
 			if resp.StatusCode != want {
 				t.Errorf("%s %s: %d %s", dialect, code, resp.StatusCode, got)
@@ -38,12 +40,12 @@ func TestErrorShapes(t *testing.T) {
 	check(400, "invalid_request", nil, `{"model":`)
 	check(400, "invalid_request", nil, ok, "X-Weir-Timeout", "soon")
 	check(400, "no_provider", nil, ok, "X-Weir-Provider", "nobody")
-	check(404, "model_not_found", func(s *Settings) { s.Providers[0].Models = []string{"other"} }, ok)
-	check(413, "request_too_large", func(s *Settings) { s.MaxBody = 10 }, ok)
+	check(404, "model_not_found", func(_ *Settings, p *ProviderSettings) { p.Models = []string{"other"} }, ok)
+	check(413, "request_too_large", func(s *Settings, _ *ProviderSettings) { s.MaxBody = 10 }, ok)
 	check(415, "unsupported_media_type", nil, ok, "Content-Encoding", "br")
 	check(501, "not_in_this_version", nil, ok, "X-Weir-Dry-Run", "true")
-	check(502, "upstream_unreachable", unreachable, ok)
-	check(401, "provider_key_missing", func(s *Settings) { s.Providers[0].APIKey = "" }, ok)
+	check(502, "upstream_unreachable", nil, ok)
+	check(401, "provider_key_missing", func(_ *Settings, p *ProviderSettings) { p.APIKey = "" }, ok)
 }
 
 func checkErrorShape(t *testing.T, dialect, code string, status int, resp *http.Response, got string) {

@@ -8,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"weir/internal/sqldb"
 	"weir/ledger"
-	"weir/migrations"
 )
 
 // A keyring gives a rig virtual keys.
@@ -22,14 +20,8 @@ type keyring struct {
 func (k *keyring) option(t *testing.T) func(*Options) {
 	return func(o *Options) {
 		secret := []byte("0123456789abcdef0123456789abcdef")
-		db, err := sqldb.Open("sqlite:" + t.TempDir() + "/keys.db")
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := newStore(t, t.TempDir())
 		t.Cleanup(func() { db.Close() })
-		if err := migrations.Up(context.Background(), db); err != nil {
-			t.Fatal(err)
-		}
 		k.keys = ledger.NewKeys(db, secret)
 		ring, err := ledger.OpenKeyRing(context.Background(), db, secret, o.Log)
 		if err != nil {

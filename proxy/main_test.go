@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -41,15 +43,10 @@ type rig struct {
 func newRig(t *testing.T, s Settings, more ...func(*Options)) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	db, err := sqldb.Open("sqlite:" + dir + "/weir.db")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := migrations.Up(context.Background(), db); err != nil {
-		t.Fatal(err)
-	}
+	db := newStore(t, dir)
 	g := &rig{t: t, db: db, log: new(lockedWriter), dir: dir, spool: dir + "/spool"}
 	log := slog.New(slog.NewJSONHandler(g.log, nil))
+	var err error
 	g.rec, err = ledger.OpenRecorder(ledger.RecorderOptions{Dir: dir + "/spool", DB: db, Log: log, OnBatch: func(calls []*ledger.Call) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -78,6 +75,40 @@ func newRig(t *testing.T, s Settings, more ...func(*Options)) *rig {
 		}
 	})
 	return g
+}
+
+// emptyStore is the file of a store without rows: to copy it is a good part
+// cheaper than to migrate for every test.
+var emptyStore = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "weir-proxy-test-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	db, err := sqldb.Open("sqlite:" + dir + "/weir.db")
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(migrations.Up(context.Background(), db), db.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(dir + "/weir.db")
+})
+
+func newStore(t *testing.T, dir string) *sqldb.DB {
+	t.Helper()
+	file, err := emptyStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/weir.db", file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqldb.Open("sqlite:" + dir + "/weir.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
 
 // shut ends the recorder: all that it knows is on disk then.

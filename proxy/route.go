@@ -196,14 +196,9 @@ func (st *State) server(ctx context.Context, x *Exchange) (plan, error) {
 		st.refreshCatalogs(ctx, nil, func(p *Provider) bool { return len(p.models) == 0 })
 		found = st.knowing(x.Model)
 	}
-	if len(found) > 1 { // of several, those that can take this very request
-		able := slices.DeleteFunc(slices.Clone(found), func(p *Provider) bool {
-			return !p.speaks(x.Endpoint.Dialect) || !p.usable() && st.Auth != AuthPassthrough
-		})
-		if len(able) > 0 {
-			found = able
-		}
-	}
+	// Of several, those that can take this very request.
+	found = prefer(found, func(p *Provider) bool { return p.speaks(x.Endpoint.Dialect) })
+	found = prefer(found, func(p *Provider) bool { return p.usable() || st.Auth == AuthPassthrough })
 	switch len(found) {
 	case 0:
 		return plan{}, &Error{Code: ModelNotFound, Param: "model", NoRetry: true,
@@ -217,6 +212,14 @@ func (st *State) server(ctx context.Context, x *Exchange) (plan, error) {
 	}
 	return plan{}, &Error{Code: ModelNotFound, Param: "model", NoRetry: true,
 		Msg: fmt.Sprintf("The model %q is served by several providers (%s). Write it as provider/model, or add a route for it.", clip(x.Model), strings.Join(names, ", "))}
+}
+
+// prefer returns those of the list that are good, or the list where none is.
+func prefer(list []*Provider, good func(*Provider) bool) []*Provider {
+	if some := slices.DeleteFunc(slices.Clone(list), func(p *Provider) bool { return !good(p) }); len(some) > 0 {
+		return some
+	}
+	return list
 }
 
 // single is a plan of one target. Without a route there are no retries: the

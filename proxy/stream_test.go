@@ -427,7 +427,7 @@ func TestGeminiArrayStream(t *testing.T) {
 
 // An event of many megabytes passes through a bounded buffer.
 func TestHugeEvent(t *testing.T) {
-	huge := chunk(strings.Repeat("x", 20<<20))
+	huge := chunk(strings.Repeat("x", 5<<20))
 	v := newVendor(t, answers(huge, stopChunk, doneEvent))
 	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}})
 	if _, got := g.post("/v1/chat/completions", streamBody); got != huge+stopChunk+doneEvent {
