@@ -195,10 +195,13 @@ func (t *follower) begin() error {
 	}
 	n := there[len(there)-1]
 	info, err := os.Stat(segmentPath(t.dir, id, n))
-	if err != nil {
-		return fmt.Errorf("look at spool segment: %w", err)
+	if err == nil {
+		err = t.open(id, n, info.Size())
 	}
-	return t.open(id, n, info.Size())
+	if errors.Is(err, os.ErrNotExist) {
+		return t.begin() // replaced, stored and removed since it was listed
+	}
+	return err
 }
 
 func (t *follower) open(id spoolID, n, offset int64) error {
