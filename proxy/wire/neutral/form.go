@@ -52,6 +52,10 @@ type Request struct {
 	IncludeUsage bool           // chat streams: the client wants the usage chunk
 	Cache        jsontext.Value // automatic caching of the whole prompt: Anthropic's cache_control at the root
 
+	// Legacy: a chat client that offers its tools as functions, and so reads
+	// calls as function_call.
+	Legacy bool
+
 	// Rest are the members of the client's request that have no place above,
 	// in order. The dialect that they come from takes them back; others note
 	// them. One without a Value only names what is kept in a Turn's or Tool's

@@ -252,9 +252,6 @@ func decodeAt(data []byte, into any, at string) error {
 }
 
 func decodeError(err error) error {
-	if c, ok := errors.AsType[*CannotCarry](err); ok {
-		return c
-	}
 	if s, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return &wire.SyntaxError{Offset: s.ByteOffset, Msg: "invalid JSON"}
 	}
@@ -264,6 +261,9 @@ func decodeError(err error) error {
 	}
 	if inner, ok := errors.AsType[*json.SemanticError](s.Err); ok && len(inner.JSONPointer) > len(s.JSONPointer) {
 		s = inner
+	}
+	if c, ok := errors.AsType[*CannotCarry](s.Err); ok { // of a type's own method
+		return &CannotCarry{Member: pointerPath(s.JSONPointer), Msg: c.Msg}
 	}
 	msg := "has a value of the wrong type"
 	if want := typeName(s.GoType); want != "" {
