@@ -179,67 +179,87 @@ type follower struct {
 	dir    string
 	query  Query
 	id     spoolID
-	number int64 // of the segment that is read; 0: none yet
-	file   *os.File
-	reader segmentReader
+	number int64 // of the newest segment that is read; 0: none yet
+	files  []*followed
 }
+
+// A followed is a segment that may still grow. The last writers of one that is
+// replaced may be a little late.
+type followed struct {
+	number   int64
+	file     *os.File
+	reader   segmentReader
+	replaced time.Time // zero: it is the newest
+}
+
+// followLate is how long a replaced segment is looked at.
+const followLate = 30 * time.Second
 
 // begin goes to the spool's end.
 func (t *follower) begin() error {
 	id, there, err := listSegments(t.dir)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(there) == 0 {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil // the server will make it
 	}
-	if err != nil {
-		return err
-	}
-	n := there[len(there)-1]
-	info, err := os.Stat(segmentPath(t.dir, id, n))
-	if err == nil {
-		err = t.open(id, n, info.Size())
+	for _, n := range there[max(0, len(there)-2):] {
+		err = errors.Join(err, t.open(id, n, true))
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return t.begin() // replaced, stored and removed since it was listed
+		t.close()
+		return t.begin() // stored and removed since it was listed
 	}
 	return err
 }
 
-func (t *follower) open(id spoolID, n, offset int64) error {
+func (t *follower) open(id spoolID, n int64, atEnd bool) error {
 	f, err := os.Open(segmentPath(t.dir, id, n))
 	if err != nil {
 		return fmt.Errorf("open spool segment: %w", err)
 	}
-	t.close()
-	t.id, t.number, t.file = id, n, f
-	t.reader = segmentReader{id: id, file: f, offset: offset}
+	s := &followed{number: n, file: f, reader: segmentReader{id: id, file: f}}
+	if atEnd {
+		info, err := f.Stat()
+		if err != nil {
+			return errors.Join(fmt.Errorf("look at spool segment: %w", err), f.Close())
+		}
+		s.reader.offset = info.Size()
+	}
+	for _, old := range t.files {
+		if old.replaced.IsZero() {
+			old.replaced = time.Now()
+		}
+	}
+	t.id, t.number, t.files = id, n, append(t.files, s)
 	return nil
 }
 
 func (t *follower) close() {
-	if t.file != nil {
-		_ = t.file.Close() // it was only read
+	for _, s := range t.files {
+		_ = s.file.Close() // it was only read
 	}
+	t.files = nil
 }
 
-// read hands over what is new. A segment that has a successor grows no more
-// once it is read to its end after the successor was seen. gap says that
-// segments in between were gone before they could be read.
+// read hands over what is new. gap says that segments in between were gone
+// before they could be read.
 func (t *follower) read(f func(*Call) error) (gap bool, err error) {
 	for {
-		id, next, err := t.successor()
+		id, there, err := listSegments(t.dir)
+		if errors.Is(err, os.ErrNotExist) {
+			return gap, nil
+		}
 		if err != nil {
 			return gap, err
 		}
-		if err := t.drain(f); err != nil {
+		if err := t.drain(id, there, f); err != nil {
 			return gap, err
 		}
-		if next == 0 {
+		i := slices.IndexFunc(there, func(n int64) bool { return id != t.id || n > t.number })
+		if i < 0 {
 			return gap, nil
 		}
-		if t.number > 0 && (id != t.id || next != t.number+1) {
-			gap = true
-		}
-		if err := t.open(id, next, 0); errors.Is(err, os.ErrNotExist) {
+		gap = gap || t.number > 0 && (id != t.id || there[i] != t.number+1)
+		if err := t.open(id, there[i], false); errors.Is(err, os.ErrNotExist) {
 			return true, nil // removed since: look again
 		} else if err != nil {
 			return gap, err
@@ -247,37 +267,36 @@ func (t *follower) read(f func(*Call) error) (gap bool, err error) {
 	}
 }
 
-// successor finds the segment to read after this one; 0: there is none.
-func (t *follower) successor() (spoolID, int64, error) {
-	id, there, err := listSegments(t.dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return id, 0, nil
-	}
-	if err != nil {
-		return id, 0, err
-	}
-	for _, n := range there {
-		if id != t.id || n > t.number {
-			return id, n, nil
+// drain reads all segments to their ends, and lets go of those that cannot
+// grow: a segment that is removed has been stored whole.
+func (t *follower) drain(id spoolID, there []int64, f func(*Call) error) error {
+	keep := t.files[:0]
+	for _, s := range t.files {
+		if err := s.drain(&t.query, f); err != nil {
+			return err
 		}
+		gone := id != t.id || !slices.Contains(there, s.number)
+		if !s.replaced.IsZero() && (gone || time.Since(s.replaced) > followLate) {
+			_ = s.file.Close() // it was only read
+			continue
+		}
+		keep = append(keep, s)
 	}
-	return id, 0, nil
+	t.files = keep
+	return nil
 }
 
-func (t *follower) drain(f func(*Call) error) error {
-	if t.file == nil {
-		return nil
-	}
+func (s *followed) drain(query *Query, f func(*Call) error) error {
 	for {
-		r, err := t.reader.next(1 << 62)
+		r, err := s.reader.next(1 << 62)
 		if err != nil || r.size == 0 {
 			return err
 		}
-		if c := t.query.pick(r, nil); c != nil {
+		if c := query.pick(r, nil); c != nil {
 			if err := f(c); err != nil {
 				return err
 			}
 		}
-		t.reader.use(r.size)
+		s.reader.use(r.size)
 	}
 }
