@@ -50,21 +50,34 @@ type watchdog struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	limit  time.Duration
+	until  time.Time
 }
 
 // set gives the attempt d from now on, then cancels it with the cause. d <= 0: for ever.
 func (w *watchdog) set(d time.Duration, cause error) {
 	w.stop()
 	if w.limit = d; d > 0 {
+		w.until = time.Now().Add(d)
 		w.timer = time.AfterFunc(d, func() { w.cancel(cause) })
 	}
 }
 
-// feed begins the wait anew.
-func (w *watchdog) feed() {
+// pause stops the clock while it is the client that is waited for.
+func (w *watchdog) pause() {
 	if w.timer != nil {
-		w.timer.Reset(w.limit)
+		w.timer.Stop()
 	}
+}
+
+// resume lets the clock run again, anew where there was progress.
+func (w *watchdog) resume(progress bool) {
+	if w.timer == nil {
+		return
+	}
+	if progress {
+		w.until = time.Now().Add(w.limit)
+	}
+	w.timer.Reset(time.Until(w.until))
 }
 
 func (w *watchdog) stop() {
@@ -279,8 +292,10 @@ func (a *attempt) broken(err error) *failure {
 		return e
 	}
 	return &failure{
-		err: &Error{Code: UpstreamFailed, Err: err,
-			Msg: "The provider " + a.target.Provider.Name + " could not be reached, or broke the connection off."},
+		err: &Error{
+			Code: UpstreamFailed, Err: err,
+			Msg: "The provider " + a.target.Provider.Name + " could not be reached, or broke the connection off.",
+		},
 		again: !isBadCertificate(err), elsewhere: true,
 	}
 }
@@ -300,22 +315,30 @@ func (a *attempt) interrupted(err error) *failure {
 	case cause == nil:
 		return nil
 	case errors.Is(cause, errTTFT):
-		return &failure{spent: true, elsewhere: true, err: &Error{Code: UpstreamTimeout, Err: cause,
-			Msg: "The provider " + name + " did not begin to answer in time (timeouts.ttft)."}}
+		return &failure{spent: true, elsewhere: true, err: &Error{
+			Code: UpstreamTimeout, Err: cause,
+			Msg: "The provider " + name + " did not begin to answer in time (timeouts.ttft).",
+		}}
 	case errors.Is(cause, errIdle):
-		return &failure{spent: true, elsewhere: true, err: &Error{Code: UpstreamTimeout, Err: cause,
-			Msg: "The provider " + name + " sent nothing for too long in mid-stream (timeouts.idle)."}}
+		return &failure{spent: true, elsewhere: true, err: &Error{
+			Code: UpstreamTimeout, Err: cause,
+			Msg: "The provider " + name + " sent nothing for too long in mid-stream (timeouts.idle).",
+		}}
 	case errors.Is(cause, errTotal):
-		return &failure{spent: true, err: &Error{Code: CallTimeout, Err: cause,
-			Msg: "The call took longer than it may (timeouts.total or x-weir-timeout)."}}
+		return &failure{spent: true, err: &Error{
+			Code: CallTimeout, Err: cause,
+			Msg: "The call took longer than it may (timeouts.total or x-weir-timeout).",
+		}}
 	}
 	return a.clientGone()
 }
 
 // invalid is a success reply that is not the dialect's.
 func (a *attempt) invalid(what string) *failure {
-	return &failure{again: true, elsewhere: true, err: &Error{Code: UpstreamInvalid,
-		Msg: "The provider " + a.target.Provider.Name + " answered with " + what + " where a reply of its API was due."}}
+	return &failure{again: true, elsewhere: true, err: &Error{
+		Code: UpstreamInvalid,
+		Msg:  "The provider " + a.target.Provider.Name + " answered with " + what + " where a reply of its API was due.",
+	}}
 }
 
 // An upstream is an error reply, read to its end and ready to be passed on.

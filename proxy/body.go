@@ -156,8 +156,10 @@ func readBody(w http.ResponseWriter, r *http.Request, st *State) (*Body, error) 
 func bodyError(err error, limit int64, r *http.Request) error {
 	switch {
 	case errors.Is(err, errTooLarge):
-		return &Error{Code: BodyTooLarge, NoRetry: true, Err: err,
-			Msg: fmt.Sprintf("The request body is larger than the limit of %d bytes (max_body in Weir's configuration).", limit)}
+		return &Error{
+			Code: BodyTooLarge, NoRetry: true, Err: err,
+			Msg: fmt.Sprintf("The request body is larger than the limit of %d bytes (max_body in Weir's configuration).", limit),
+		}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &Error{Code: SlowBody, Msg: "The request body came too slowly and was given up.", Err: err}
 	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
@@ -211,8 +213,10 @@ func decode(b *Body, encoding string, limit int64) (*Body, error) {
 			r = z
 		}
 	default:
-		return nil, &Error{Code: BadMediaType, NoRetry: true,
-			Msg: fmt.Sprintf("The content encoding %q cannot be read. Send the body plain, or as gzip, deflate or zstd.", clip(encoding))}
+		return nil, &Error{
+			Code: BadMediaType, NoRetry: true,
+			Msg: fmt.Sprintf("The content encoding %q cannot be read. Send the body plain, or as gzip, deflate or zstd.", clip(encoding)),
+		}
 	}
 	if err != nil {
 		return nil, refuse(BadRequest, "The request body is not valid %s.", clip(encoding))

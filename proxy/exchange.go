@@ -42,6 +42,7 @@ type Exchange struct {
 	// Raw: not a byte of the body is edited (/providers/{name}/*).
 	Raw bool
 
+	absent   *Error // the path names a provider that is not there: for known callers only
 	state    *State // the settings that this exchange began with
 	reply    reply
 	deadline time.Duration // the client's own limit for the whole call; 0: none

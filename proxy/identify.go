@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"weir/ledger"
@@ -39,6 +38,9 @@ func (p *Proxy) identify(next Handler) Handler {
 		}
 		x.known = true
 		x.Caller.describe(x.call)
+		if x.absent != nil {
+			return x.absent
+		}
 		return next(w, r, x)
 	}
 }
@@ -165,11 +167,15 @@ func (c *Caller) allows(x *Exchange) error {
 	case x.Model == "" && !x.mayRun():
 		return nil
 	case x.Model == "":
-		return &Error{Code: KeyNotForThisModel, NoRetry: true,
-			Msg: "This API key may use certain models only, and this request names none that Weir can read. It may use: " + strings.Join(c.Key.Models, ", ") + "."}
+		return &Error{
+			Code: KeyNotForThisModel, NoRetry: true,
+			Msg: "This API key may use certain models only, and this request names none that Weir can read. It may use: " + strings.Join(c.Key.Models, ", ") + ".",
+		}
 	}
-	return &Error{Code: KeyNotForThisModel, Param: "model", NoRetry: true,
-		Msg: "This API key may not use the model " + clip(x.Model) + ". It may use: " + strings.Join(c.Key.Models, ", ") + "."}
+	return &Error{
+		Code: KeyNotForThisModel, Param: "model", NoRetry: true,
+		Msg: "This API key may not use the model " + clip(x.Model) + ". It may use: " + strings.Join(c.Key.Models, ", ") + ".",
+	}
 }
 
 // mayUse reports whether the caller's request can be made at a target: with
@@ -224,5 +230,3 @@ func parseTags(s string) map[string]string {
 
 // credentialHeaders are all the headers that may carry a secret of the client.
 var credentialHeaders = []string{"Authorization", "X-Api-Key", "X-Goog-Api-Key", "Api-Key"}
-
-func isCredential(header string) bool { return slices.Contains(credentialHeaders, header) }

@@ -87,6 +87,7 @@ func TestVirtualKeys(t *testing.T) {
 	check("two Authorizations", 401, "conflicting_credentials", path, "Authorization", "Bearer "+token, "Authorization", "Bearer "+other)
 	check("two different, one ours", 401, "conflicting_credentials", path, "X-Weir-Key", other, "Authorization", "Bearer "+token)
 	check("none", 401, "invalid_api_key", path)
+	check("none, to ask which providers there are", 401, "invalid_api_key", "/providers/nobody/v1/chat/completions")
 	check("a cookie", 401, "invalid_api_key", path, "Cookie", "key="+token)
 	check("empty", 401, "invalid_api_key", path, "Authorization", "Bearer ")
 	check("a vendor's", 401, "invalid_api_key", path, "Authorization", "Bearer sk-proj-123")

@@ -42,8 +42,10 @@ func (p *Proxy) listModels(r *http.Request, x *Exchange) (handled bool, err erro
 		return true, p.answerModels(r, x, wire.ModelList(x.Endpoint.Dialect, names))
 	}
 	if !slices.Contains(names, x.Model) && !x.state.serves(r.Context(), x) {
-		return true, &Error{Code: ModelNotFound, Param: "model", NoRetry: true,
-			Msg: "The model " + clip(x.Model) + " does not exist here or this key may not use it. GET the list without a name to see what there is."}
+		return true, &Error{
+			Code: ModelNotFound, Param: "model", NoRetry: true,
+			Msg: "The model " + clip(x.Model) + " does not exist here or this key may not use it. GET the list without a name to see what there is.",
+		}
 	}
 	return true, p.answerModels(r, x, wire.ModelObject(x.Endpoint.Dialect, x.Model))
 }

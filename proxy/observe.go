@@ -100,7 +100,8 @@ func (x *Exchange) address(r *http.Request) error {
 	if rest, ok := strings.CutPrefix(x.Path, "/providers/"); ok {
 		name, below, _ := strings.Cut(rest, "/")
 		if x.state.byName[name] == nil {
-			return refuse(NotFound, "There is no provider named %q.", clip(name))
+			x.absent = refuse(NotFound, "There is no provider named %q.", clip(name))
+			return nil
 		}
 		x.Pinned, x.Raw = name, true
 		x.Path = rawPath(x.state.byName[name], "/"+below)

@@ -135,8 +135,10 @@ func readView(x *Exchange) error {
 		return nil
 	}
 	if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
-		return &Error{Code: BadRequest, NoRetry: true,
-			Msg: fmt.Sprintf("The request body is not valid JSON: %s at byte %d.", syntax.Msg, syntax.Offset)}
+		return &Error{
+			Code: BadRequest, NoRetry: true,
+			Msg: fmt.Sprintf("The request body is not valid JSON: %s at byte %d.", syntax.Msg, syntax.Offset),
+		}
 	}
 	return &Error{Code: Internal, Msg: "Weir could not read the request body again.", Err: err}
 }

@@ -69,8 +69,10 @@ func (p *Proxy) open(x *Exchange) error {
 	err := p.recorder.Opened(c)
 	c.Usage, c.UsageSource = costs.Usage{}, ""
 	if err != nil {
-		return &Error{Code: RecorderFull, Err: err, RetryAfter: 5 * time.Second,
-			Msg: "Weir cannot record calls at the moment, so it takes none. Look at the free space of its spool directory."}
+		return &Error{
+			Code: RecorderFull, Err: err, RetryAfter: 5 * time.Second,
+			Msg: "Weir cannot record calls at the moment, so it takes none. Look at the free space of its spool directory.",
+		}
 	}
 	x.opened = true
 	return nil
@@ -137,6 +139,9 @@ func (c *carrier) carry() error {
 		if c.x.answered { // the client has content: nothing else may follow it
 			f.discard()
 			return f.err
+		}
+		if !c.hasTime(0) {
+			return c.giveUp(f)
 		}
 		next, wait, more := c.next(f)
 		if !more || !c.hasTime(wait) {

@@ -201,8 +201,10 @@ func (st *State) server(ctx context.Context, x *Exchange) (plan, error) {
 	found = prefer(found, func(p *Provider) bool { return p.usable() || st.Auth == AuthPassthrough })
 	switch len(found) {
 	case 0:
-		return plan{}, &Error{Code: ModelNotFound, Param: "model", NoRetry: true,
-			Msg: fmt.Sprintf("The model %q is served by no provider that Weir knows. Write it as provider/model, or add a route for it.", clip(x.Model))}
+		return plan{}, &Error{
+			Code: ModelNotFound, Param: "model", NoRetry: true,
+			Msg: fmt.Sprintf("The model %q is served by no provider that Weir knows. Write it as provider/model, or add a route for it.", clip(x.Model)),
+		}
 	case 1:
 		return single(found[0], x.Model), nil
 	}
@@ -210,8 +212,10 @@ func (st *State) server(ctx context.Context, x *Exchange) (plan, error) {
 	for _, p := range found {
 		names = append(names, p.Name)
 	}
-	return plan{}, &Error{Code: ModelNotFound, Param: "model", NoRetry: true,
-		Msg: fmt.Sprintf("The model %q is served by several providers (%s). Write it as provider/model, or add a route for it.", clip(x.Model), strings.Join(names, ", "))}
+	return plan{}, &Error{
+		Code: ModelNotFound, Param: "model", NoRetry: true,
+		Msg: fmt.Sprintf("The model %q is served by several providers (%s). Write it as provider/model, or add a route for it.", clip(x.Model), strings.Join(names, ", ")),
+	}
 }
 
 // prefer returns those of the list that are good, or the list where none is.

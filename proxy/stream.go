@@ -123,12 +123,15 @@ func (a *attempt) relayEvents(body io.Reader) *failure {
 		n, err := body.Read(*buf)
 		if n > 0 {
 			out := a.stream.Feed((*buf)[:n])
-			alive := a.x.answered && !idle(out, a.stream.Held())
+			progress := !a.x.answered || !idle(out, a.stream.Held())
+			if a.x.answered {
+				a.watch.pause()
+			}
 			if f := e.forward(out); f != nil {
 				return f
 			}
-			if alive {
-				a.watch.feed()
+			if a.x.answered {
+				a.watch.resume(progress)
 			}
 		}
 		if err != nil {
@@ -201,6 +204,7 @@ func (e *eventRelay) begin() {
 		delete(h, "Content-Encoding")
 	})
 	a.watch.set(a.c.plan.timeouts.Idle, errIdle)
+	a.watch.pause() // until the client has taken this
 }
 
 // send writes to the client. Once the client has gone, the stream is read on

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"weir/ledger"
 )
@@ -432,6 +434,38 @@ func TestHugeEvent(t *testing.T) {
 	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}})
 	if _, got := g.post("/v1/chat/completions", streamBody); got != huge+stopChunk+doneEvent {
 		t.Errorf("%d bytes came, want %d: …%.200q", len(got), len(huge+stopChunk+doneEvent), got[max(0, len(got)-200):])
+	}
+}
+
+// A client that pauses is no reason to blame the upstream: while Weir waits
+// for the client, the upstream's idle time does not run.
+func TestSlowClientIsNotAnIdleUpstream(t *testing.T) {
+	event := chunk(strings.Repeat("x", 64<<10))
+	const events = 256
+	var sent atomic.Int64
+	for _, prefix := range []string{"", "/providers/up"} {
+		sent.Store(0)
+		v := newVendor(t, func(w http.ResponseWriter, _ *http.Request, _ string) {
+			for range events {
+				sse(w, event)
+				sent.Add(1)
+			}
+			sse(w, stopChunk, doneEvent)
+		})
+		s := timed(Timeouts{Idle: 150 * time.Millisecond}, false, openaiAt(v.url))
+		g := newRig(t, s)
+		resp := g.send(context.Background(), "POST", prefix+"/v1/chat/completions", streamBody, "Content-Type", "application/json")
+		for last := int64(-1); last != sent.Load(); time.Sleep(300 * time.Millisecond) { // until all buffers are full, and longer
+			last = sent.Load()
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if want := int64(events*len(event) + len(stopChunk) + len(doneEvent)); err != nil || n != want {
+			t.Errorf("%s: %d of %d bytes, %v", prefix, n, want, err)
+		}
+		if c := g.one(); c.Outcome != ledger.OK {
+			t.Errorf("%s: call %+v", prefix, c)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func traced(t *testing.T) (*tracetest.InMemoryExporter, func(*Options)) {
 func attrs(s tracetest.SpanStub) map[string]string {
 	out := make(map[string]string)
 	for _, kv := range s.Attributes {
-		out[string(kv.Key)] = kv.Value.Emit()
+		out[string(kv.Key)] = kv.Value.String()
 	}
 	return out
 }

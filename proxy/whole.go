@@ -193,7 +193,7 @@ func (a *attempt) copyLive(head []byte, body io.Reader) *failure {
 			piece = (*buf)[:n]
 		}
 		if len(piece) > 0 {
-			a.watch.feed()
+			a.watch.pause()
 			a.meter(piece)
 			if a.ended() {
 				a.finish(len(piece))
@@ -201,6 +201,7 @@ func (a *attempt) copyLive(head []byte, body io.Reader) *failure {
 			if werr := a.x.reply.pass(piece, true); werr != nil && !a.x.closed {
 				return a.clientGone()
 			}
+			a.watch.resume(true)
 			piece = nil
 		}
 		switch {
