@@ -16,8 +16,9 @@ var (
 	streams = sync.Pool{New: func() any { return new(wire.Stream) }}
 	wholes  = sync.Pool{New: func() any { return new(wire.Reply) }}
 	buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
-	// An event stream holds its buffer for minutes and sends little at a time.
-	eventBuffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
+	// An event stream holds its buffer for minutes, and a read gives no more of
+	// it than the connection's own buffer holds.
+	eventBuffers = sync.Pool{New: func() any { b := make([]byte, 4<<10); return &b }}
 )
 
 // maxPending bounds what is held back before the first content event.

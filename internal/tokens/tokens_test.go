@@ -163,6 +163,6 @@ func BenchmarkCount1500(b *testing.B) {
 
 func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
-		load(codec.NewO200kBase(), 199_998, splitO200k)
+		load(codec.NewO200kBase, 199_998, splitO200k)
 	}
 }

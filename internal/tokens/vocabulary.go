@@ -42,8 +42,8 @@ func (s slot) start() uint32 { return uint32(s.rest >> 32) }
 const noRank = ^uint32(0)
 
 var vocabularies = map[Encoding]func() *vocabulary{
-	O200k:  sync.OnceValue(func() *vocabulary { return load(codec.NewO200kBase(), 199_998, splitO200k) }),
-	Cl100k: sync.OnceValue(func() *vocabulary { return load(codec.NewCl100kBase(), 100_256, splitCl100k) }),
+	O200k:  sync.OnceValue(func() *vocabulary { return load(codec.NewO200kBase, 199_998, splitO200k) }),
+	Cl100k: sync.OnceValue(func() *vocabulary { return load(codec.NewCl100kBase, 100_256, splitCl100k) }),
 }
 
 // Warm loads an encoding's vocabulary, which takes some tenths of a second
@@ -65,13 +65,16 @@ func Loaded(e Encoding) bool {
 	return ok && l.Load()
 }
 
-// load derives the table from the library's own: ids are ranks.
-func load(c *codec.Codec, size uint, split func(string, int) int) *vocabulary {
+// load derives the table from the library's own: ids are ranks. The codec that
+// it decodes them with goes, and with it the 3 MB that the library makes for
+// decoding; the one that is kept only counts.
+func load(open func() *codec.Codec, size uint, split func(string, int) int) *vocabulary {
+	c := open()
 	n := uint32(1)
 	for n < uint32(2*size) {
 		n *= 2
 	}
-	v := &vocabulary{slots: make([]slot, n), mask: n - 1, split: split, codec: c}
+	v := &vocabulary{slots: make([]slot, n), mask: n - 1, split: split, codec: open()}
 	slab := make([]byte, 0, size*8)
 	id := make([]uint, 1)
 	for id[0] = range size {
