@@ -45,8 +45,8 @@ func scenarios(o options) []scenario {
 	add("burst", false, 0, 3, 600*ms, 1, 16, 64, 256)
 	add("burst", true, 0, 3, 600*ms, 64)
 	add("pace2", false, 0, 3, 1000*ms, 1, 16, 64)
-	add("pace20", false, 0, 3, 2050*ms, 16, 64, 256)
-	add("slow", false, 0, 1, 5100*ms, 1000)
+	add("pace20", false, 0, 3, 1500*ms, 16, 64, 256) // two streams each: the second ends after the time
+	add("slow", false, 0, 1, 4000*ms, 1000)          // one stream each
 	if o.quick {
 		list = quicker(list)
 	}
@@ -156,9 +156,10 @@ func (s scenario) columns() []column {
 	if s.shape.stream {
 		what = "stream"
 	}
-	cols := []column{one(what+"s/s", "%.0f", func(c cell) float64 { return c.rate })}
+	var cols []column
 	if s.shape.pauseUS == 0 {
 		cols = append(cols,
+			one(what+"s/s", "%.0f", func(c cell) float64 { return c.rate }),
 			one("p50 µs", "%.0f", func(c cell) float64 { return c.p50 }),
 			one("p99 µs", "%.0f", func(c cell) float64 { return c.p99 }),
 			two("added p50", "%+.0f", "direct", func(c, o cell) float64 { return c.p50 - o.p50 }),
@@ -175,7 +176,8 @@ func (s scenario) columns() []column {
 	cols = append(cols, one("CPU µs/"+what, "%.0f", func(c cell) float64 { return c.cpu }),
 		one("allocs", "%.0f", func(c cell) float64 { return c.allocs }),
 		one("KiB", "%.1f", func(c cell) float64 { return c.kib }),
-		one("RSS MiB", "%.0f", func(c cell) float64 { return float64(c.rss) / (1 << 20) }))
+		one("RSS MiB", "%.0f", func(c cell) float64 { return float64(c.rss) / (1 << 20) }),
+		one("peak MiB", "%.0f", func(c cell) float64 { return float64(c.peak) / (1 << 20) }))
 	if s.rate == 0 && s.shape.pauseUS == 0 {
 		cols = append(cols, two("× nginx", "%.2f", "nginx", times), two("× ReverseProxy", "%.2f", "reverseproxy", times))
 	}
