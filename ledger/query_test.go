@@ -80,7 +80,7 @@ func TestListEqualsFiltering(t *testing.T) {
 	add()
 	q := NewCalls(db, spool)
 	slices.SortFunc(calls, func(a, b *Call) int { return strings.Compare(b.ID, a.ID) })
-	for range 200 {
+	for range 80 {
 		f := variedFilter(dice, calls)
 		var want []*Call
 		for _, c := range calls {
