@@ -182,7 +182,7 @@ func TestDrainIsCapped(t *testing.T) {
 // A client that does not read stops the upstream: nothing piles up.
 func TestBackpressure(t *testing.T) {
 	var sent atomic.Int64
-	event := chunk(strings.Repeat("x", 8<<10))
+	event := chunk(strings.Repeat("some words ", 750))
 	stopped := make(chan struct{})
 	url := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
 		defer close(stopped)
@@ -202,6 +202,7 @@ func TestBackpressure(t *testing.T) {
 	}
 	defer conn.Close()
 	var before, after runtime.MemStats
+	g.proxy.tokens.workers.Wait() // the vocabulary is loaded
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(streamBody), streamBody)

@@ -97,6 +97,7 @@ func (c *carrier) try(t Target) *failure {
 		f = a.relay()
 	}
 	if f != nil && f.spent {
+		a.hangUp() // before the counting: the upstream works until then
 		a.settle()
 	}
 	a.judge(f)
@@ -120,11 +121,7 @@ func (c *carrier) newAttempt(t Target) *attempt {
 
 // end lets go of what the attempt holds.
 func (a *attempt) end() {
-	a.watch.stop()
-	if a.resp != nil {
-		a.resp.Body.Close()
-	}
-	a.cancel(errDone)
+	a.hangUp()
 	if a.stream != nil {
 		streams.Put(a.stream)
 	}
@@ -132,6 +129,15 @@ func (a *attempt) end() {
 		wholes.Put(a.whole)
 	}
 	a.c.p.endAttemptTrace(a)
+}
+
+// hangUp ends the exchange with the upstream.
+func (a *attempt) hangUp() {
+	a.watch.stop()
+	a.cancel(errDone)
+	if a.resp != nil {
+		a.resp.Body.Close()
+	}
 }
 
 // roundTrip sends the request and waits for the reply's headers. A reply with

@@ -181,6 +181,34 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
+// A client that is still sending hears why its body is refused, and not only
+// that the connection is gone.
+func TestTooLargeIsHeardWhileSending(t *testing.T) {
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt("http://127.0.0.1:1")}, MaxBody: 1000})
+	for _, framing := range []string{"Content-Length: 16000000", "Transfer-Encoding: chunked"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s\r\n\r\n", framing)
+		piece := "fff0\r\n" + strings.Repeat(" ", 0xfff0) + "\r\n"
+		for range 10 { // longer than the server waits for by itself
+			if _, err := io.WriteString(conn, piece); err != nil {
+				t.Fatalf("%s: %v", framing, err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", framing, err)
+		}
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 413 || !resp.Close || !strings.Contains(string(body), "request_too_large") {
+			t.Errorf("%s: %d %s", framing, resp.StatusCode, body)
+		}
+		conn.Close()
+	}
+}
+
 // A client that leaves while it sends is recorded as gone.
 func TestClientGoneInItsBody(t *testing.T) {
 	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt("http://127.0.0.1:1")}})

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/hex"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -185,10 +186,10 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, x *Exchange, e *Err
 		x.call.BytesOut = int64(len(body))
 	}
 	p.closeCall(x)
-	writeError(w, x, e, body)
+	writeError(w, r, x, e, body)
 }
 
-func writeError(w http.ResponseWriter, x *Exchange, e *Error, body []byte) {
+func writeError(w http.ResponseWriter, r *http.Request, x *Exchange, e *Error, body []byte) {
 	if e.Code == ClientGone {
 		panic(http.ErrAbortHandler) // nobody is there to read it
 	}
@@ -213,6 +214,24 @@ func writeError(w http.ResponseWriter, x *Exchange, e *Error, body []byte) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.status())
 	w.Write(body) //nolint:errcheck // the client may have gone; the call is recorded already
+	if e.Code == BodyTooLarge {
+		linger(w, r)
+	}
+}
+
+// What a client sends on after its body was refused is read for so long, that
+// it may read our answer: a connection closed on unread bytes is reset.
+const (
+	lingerTime  = 5 * time.Second
+	lingerBytes = 64 << 20
+)
+
+func linger(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	if rc.Flush() != nil || rc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, lingerBytes)) // however it ends
 }
 
 // idHeader gives a reply of our own the id that SDKs show.

@@ -429,7 +429,7 @@ func TestGeminiArrayStream(t *testing.T) {
 
 // An event of many megabytes passes through a bounded buffer.
 func TestHugeEvent(t *testing.T) {
-	huge := chunk(strings.Repeat("x", 5<<20))
+	huge := chunk(strings.Repeat("some words ", 300_000))
 	v := newVendor(t, answers(huge, stopChunk, doneEvent))
 	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}})
 	if _, got := g.post("/v1/chat/completions", streamBody); got != huge+stopChunk+doneEvent {
@@ -440,8 +440,8 @@ func TestHugeEvent(t *testing.T) {
 // A client that pauses is no reason to blame the upstream: while Weir waits
 // for the client, the upstream's idle time does not run.
 func TestSlowClientIsNotAnIdleUpstream(t *testing.T) {
-	event := chunk(strings.Repeat("x", 64<<10))
-	const events = 256
+	event := chunk(strings.Repeat("some words ", 6000))
+	const events = 160
 	var sent atomic.Int64
 	for _, prefix := range []string{"", "/providers/up"} {
 		sent.Store(0)
