@@ -320,6 +320,8 @@ func (a *attempt) interrupted(err error) *failure {
 	switch cause := context.Cause(a.ctx); {
 	case cause == nil:
 		return nil
+	case isStopped(a.c.r):
+		return &failure{spent: true, err: shuttingDown()}
 	case errors.Is(cause, errTTFT):
 		return &failure{spent: true, elsewhere: true, err: &Error{
 			Code: UpstreamTimeout, Err: cause,
@@ -514,7 +516,7 @@ const (
 func (a *attempt) verdict(f *failure) verdict {
 	var told *wire.Failure // what the upstream said itself
 	switch {
-	case f != nil && (f.err.Code == ClientGone || f.err.Code == CallTimeout || f.err.Code == Forbidden || f.err.Code == Internal):
+	case f != nil && (f.err.Code == ClientGone || f.err.Code == CallTimeout || f.err.Code == ShuttingDown || f.err.Code == Forbidden || f.err.Code == Internal):
 		return unknown
 	case f != nil:
 		told = f.err.Upstream

@@ -162,7 +162,7 @@ func bodyError(err error, limit int64, r *http.Request) error {
 		}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &Error{Code: SlowBody, Msg: "The request body came too slowly and was given up.", Err: err}
-	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
+	case isGone(r), errors.Is(err, io.ErrUnexpectedEOF):
 		return &Error{Code: ClientGone, Msg: "The client went away while it was sending its request.", Err: err}
 	}
 	if _, ok := errors.AsType[*os.PathError](err); ok {

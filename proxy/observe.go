@@ -82,7 +82,7 @@ func (p *Proxy) enter(w http.ResponseWriter, r *http.Request, x *Exchange) (err 
 		}
 	}()
 	if p.gate.closed.Load() {
-		return &Error{Code: ShuttingDown, Msg: "Weir is shutting down. Try again.", RetryAfter: time.Second}
+		return shuttingDown()
 	}
 	if err := checkRequest(r, x.Path); err != nil {
 		return err
@@ -161,9 +161,12 @@ func (c *Caller) describe(call *ledger.Call) {
 
 // fail turns an error into the reply, or cuts the connection if a reply has begun.
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, x *Exchange, e *Error) {
-	// The server ends the context of a request whose body was not read in time.
-	if r.Context().Err() != nil && e.Code != Internal && e.Code != SlowBody {
+	switch {
+	case e.Code == Internal, e.Code == SlowBody: // the server ends the context of a request whose body was not read in time
+	case isGone(r):
 		e = &Error{Code: ClientGone, Msg: "The client went away.", Err: e}
+	case isStopped(r):
+		e = shuttingDown()
 	}
 	if !x.closed {
 		x.call.ErrorClass, x.call.Outcome = e.class(), ledger.Failed

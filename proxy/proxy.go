@@ -5,6 +5,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -109,6 +110,21 @@ func (p *Proxy) Drain(patience time.Duration) bool {
 	case <-timer.C:
 		return false
 	}
+}
+
+// ErrStopped is the cause with which a server that stops ends the contexts of
+// the calls that have outlasted its patience. They are told so; their clients
+// are still there.
+var ErrStopped = errors.New("weir is stopping")
+
+func isStopped(r *http.Request) bool { return errors.Is(context.Cause(r.Context()), ErrStopped) }
+
+// isGone reports whether the client has gone.
+func isGone(r *http.Request) bool { return r.Context().Err() != nil && !isStopped(r) }
+
+// shuttingDown is what calls are told that are not taken any more, or cut.
+func shuttingDown() *Error {
+	return &Error{Code: ShuttingDown, Msg: "Weir is shutting down. Try again.", RetryAfter: time.Second}
 }
 
 // A gate counts the calls under way. Once closed it still lets calls in, which

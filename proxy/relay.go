@@ -50,6 +50,10 @@ func (p *Proxy) callContext(r *http.Request, x *Exchange, total time.Duration) (
 		return ctx, cancel
 	}
 	stop := context.AfterFunc(r.Context(), func() {
+		if isStopped(r) {
+			cancel()
+			return
+		}
 		time.AfterFunc(x.state.Drain.Time, cancel)
 	})
 	return ctx, func() { stop(); cancel() }

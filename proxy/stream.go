@@ -260,7 +260,7 @@ func (e *eventRelay) ended(err error) *failure {
 			return f
 		}
 	}
-	if a.gone || a.c.r.Context().Err() != nil && !e.closed {
+	if a.gone || isGone(a.c.r) && !e.closed {
 		return a.clientGone()
 	}
 	a.finish(0)

@@ -117,7 +117,7 @@ func (a *attempt) finish(n int) {
 		return
 	}
 	c := a.x.call
-	if a.c.r.Context().Err() != nil { // what was drained has reached nobody
+	if isGone(a.c.r) { // what was drained has reached nobody
 		c.Outcome, c.ErrorClass = ledger.Aborted, string(ClientGone)
 	} else if a.stream != nil && a.stream.Failed() != nil { // the upstream's own last word passes
 		a.record.ErrorClass = string(UpstreamError)

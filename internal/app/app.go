@@ -62,6 +62,8 @@ type App struct {
 	workers   sync.WaitGroup
 	stopping  context.Context // ends when Stop begins
 	stop      context.CancelFunc
+	calls     context.Context // ends when the calls under way are cut
+	cut       context.CancelCauseFunc
 	stopped   sync.Once
 	failed    chan error // a listener's end before Stop
 	closers   []closer   // in the order of the start
@@ -81,6 +83,7 @@ func Start(o Options) (*App, error) {
 	}
 	a.config.Store(o.Config)
 	a.stopping, a.stop = context.WithCancel(context.Background())
+	a.calls, a.cut = context.WithCancelCause(context.Background())
 	for _, step := range []func(*config.Config) error{
 		a.bind, a.openStore, a.openLedger, a.openTelemetry, a.startMock, a.openProxy, a.serve, a.startChores,
 	} {
@@ -241,6 +244,7 @@ func (a *App) DB() *sqldb.DB { return a.db }
 
 // The times of a stop, after the patience for the calls under way.
 const (
+	tellTime  = time.Second      // for calls that are cut to be told so
 	cutTime   = 5 * time.Second  // for calls that were cut to be recorded
 	closeTime = 10 * time.Second // for the parts to close, the spool to be shipped among it
 )
@@ -256,6 +260,8 @@ func (a *App) Stop() (err error) {
 		patience := a.config.Load().Shutdown
 		if !a.proxy.Drain(patience) {
 			a.log.Warn("calls under way are cut", "after", patience)
+			a.cut(proxy.ErrStopped)
+			a.proxy.Drain(tellTime)
 			err = a.data.server.Close()
 			a.proxy.Drain(cutTime)
 		}

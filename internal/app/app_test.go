@@ -362,21 +362,25 @@ func TestStop(t *testing.T) {
 // TestStopCuts: what doesn't end in time is cut, and recorded all the same.
 func TestStopCuts(t *testing.T) {
 	h := start(t, basic+"shutdown: 100ms\n")
-	done := make(chan string, 1)
-	go func() {
-		resp, err := h.http.Post(h.URL()+"/v1/chat/completions", "application/json",
-			strings.NewReader(`{"model":"mock/mock-stall-5","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-		if err != nil {
-			done <- err.Error()
-			return
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		done <- fmt.Sprint(err, string(b))
-	}()
+	ask := func(body string) <-chan string {
+		done := make(chan string, 1)
+		go func() {
+			resp, err := h.http.Post(h.URL()+"/v1/chat/completions", "application/json", strings.NewReader(body))
+			if err != nil {
+				done <- err.Error()
+				return
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			done <- fmt.Sprint(resp.StatusCode, " ", err, " ", string(b))
+		}()
+		return done
+	}
+	stream := ask(`{"model":"mock/mock-stall-5","stream":true,"messages":[{"role":"user","content":"hi"}]}`)
+	plain := ask(`{"model":"mock/mock-hang","messages":[{"role":"user","content":"hi"}]}`)
 	h.eventually("under way", func() bool {
 		_, body := h.do("GET", h.AdminURL()+"metrics", "")
-		return strings.Contains(body, "weir_requests_in_flight 1")
+		return strings.Contains(body, "weir_requests_in_flight 2")
 	})
 	begin := time.Now()
 	if err := h.Stop(); err != nil {
@@ -385,8 +389,11 @@ func TestStopCuts(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("the stop took %v", took)
 	}
-	if got := <-done; strings.Contains(got, "[DONE]") {
-		t.Errorf("the cut stream looks whole: %s", got)
+	if got := <-stream; !strings.HasPrefix(got, "200 unexpected EOF ") || strings.Contains(got, "[DONE]") || !strings.Contains(got, `"code":"shutting_down"`) {
+		t.Errorf("the cut stream looks whole, or does not say why it ends: %s", got)
+	}
+	if got := <-plain; !strings.HasPrefix(got, "503 ") || !strings.Contains(got, `"code":"shutting_down"`) {
+		t.Errorf("a call that had no answer yet was told %s", got)
 	}
 }
 

@@ -103,7 +103,8 @@ func (a *App) serve(c *config.Config) error {
 func (a *App) start(name string, l *listener, h http.Handler) {
 	l.server = &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(a.log.With("listener", name).Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(a.log.With("listener", name).Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return a.calls },
 	}
 	serve := func() error { return l.server.Serve(l.ln) }
 	if l.tls {
