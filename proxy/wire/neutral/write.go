@@ -82,6 +82,15 @@ func (w *jsonw) raw(v []byte) {
 	}
 }
 
+// dataURL writes base64 data as an address, without a copy of it in between.
+func (w *jsonw) dataURL(mime, data string) {
+	w.comma()
+	w.b = append(w.b, `"data:`...)
+	w.b = appendInner(w.b, mime)
+	w.b = append(w.b, ";base64,"...)
+	w.b = append(appendInner(w.b, data), '"')
+}
+
 // Members that are always written.
 func (w *jsonw) strKey(name, s string)        { w.key(name); w.b = appendQuoted(w.b, s) }
 func (w *jsonw) intKey(name string, n int64)  { w.key(name); w.b = strconv.AppendInt(w.b, n, 10) }
@@ -178,7 +187,11 @@ var plainASCII = func() (t [256]bool) {
 // ends of Unicode are among them, for clients that part lines by them. What is
 // not UTF-8 becomes U+FFFD.
 func appendQuoted[S string | []byte](dst []byte, s S) []byte {
-	dst = append(dst, '"')
+	return append(appendInner(append(dst, '"'), s), '"')
+}
+
+// appendInner appends s as the inside of a JSON string.
+func appendInner[S string | []byte](dst []byte, s S) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		if plainASCII[s[i]] {
@@ -198,8 +211,7 @@ func appendQuoted[S string | []byte](dst []byte, s S) []byte {
 		}
 		i += size
 	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
+	return append(dst, s[start:]...)
 }
 
 const hexDigits = "0123456789abcdef"
@@ -263,7 +275,8 @@ func decodeError(err error) error {
 		s = inner
 	}
 	if c, ok := errors.AsType[*CannotCarry](s.Err); ok { // of a type's own method
-		return &CannotCarry{Member: pointerPath(s.JSONPointer), Msg: c.Msg}
+		member := strings.TrimPrefix(strings.TrimPrefix(c.Member, s.JSONPointer.LastToken()), ".")
+		return &CannotCarry{Member: joinPath(pointerPath(s.JSONPointer), member), Msg: c.Msg}
 	}
 	msg := "has a value of the wrong type"
 	if want := typeName(s.GoType); want != "" {
