@@ -395,7 +395,7 @@ func TestLargeBodiesTakeNoMemory(t *testing.T) {
 				break
 			}
 			w.Write(buf[:n])
-			if i%50 == 0 {
+			if i%100 == 0 {
 				sample()
 			}
 		}

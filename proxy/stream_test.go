@@ -452,10 +452,10 @@ func TestSlowClientIsNotAnIdleUpstream(t *testing.T) {
 			}
 			sse(w, stopChunk, doneEvent)
 		})
-		s := timed(Timeouts{Idle: 150 * time.Millisecond}, false, openaiAt(v.url))
+		s := timed(Timeouts{Idle: 250 * time.Millisecond}, false, openaiAt(v.url))
 		g := newRig(t, s)
 		resp := g.send(context.Background(), "POST", prefix+"/v1/chat/completions", streamBody, "Content-Type", "application/json")
-		for last := int64(-1); last != sent.Load(); time.Sleep(300 * time.Millisecond) { // until all buffers are full, and longer
+		for last := int64(-1); last != sent.Load(); time.Sleep(400 * time.Millisecond) { // until all buffers are full, and longer
 			last = sent.Load()
 		}
 		n, err := io.Copy(io.Discard, resp.Body)

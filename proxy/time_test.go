@@ -61,7 +61,7 @@ func TestTTFT(t *testing.T) {
 		for what, h := range bad {
 			t.Run(name+" "+what, func(t *testing.T) {
 				v, good := newVendor(t, h), newVendor(t, answers(s.all()...))
-				g := newRig(t, timed(Timeouts{TTFT: 80 * time.Millisecond}, true, at("bad", s.kind, v.url), at("good", s.kind, good.url)))
+				g := newRig(t, timed(Timeouts{TTFT: 150 * time.Millisecond}, true, at("bad", s.kind, v.url), at("good", s.kind, good.url)))
 				resp, got := g.post(s.path, s.body)
 				if got != visible(s.all()) || resp.Header.Get("X-Weir-Provider") != "good" {
 					t.Errorf("%d %q", resp.StatusCode, got)
@@ -90,10 +90,10 @@ func TestTTFTOfAPlainCallEndsWithTheHeaders(t *testing.T) {
 	v := newVendor(t, func(w http.ResponseWriter, _ *http.Request, _ string) {
 		w.Header().Set("Content-Type", "application/json")
 		w.(http.Flusher).Flush()
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 		io.WriteString(w, chatReply)
 	})
-	g := newRig(t, timed(Timeouts{TTFT: 100 * time.Millisecond}, false, openaiAt(v.url)))
+	g := newRig(t, timed(Timeouts{TTFT: 250 * time.Millisecond}, false, openaiAt(v.url)))
 	if resp, got := g.post("/v1/chat/completions", chatBody); resp.StatusCode != 200 || got != chatReply {
 		t.Errorf("%d %s", resp.StatusCode, got)
 	}
@@ -105,7 +105,7 @@ func TestIdle(t *testing.T) {
 	check := func(what string, alive bool, h func(http.ResponseWriter, *http.Request, string)) {
 		t.Helper()
 		v := newVendor(t, h)
-		g := newRig(t, timed(Timeouts{Idle: 120 * time.Millisecond}, false, openaiAt(v.url)))
+		g := newRig(t, timed(Timeouts{Idle: 250 * time.Millisecond}, false, openaiAt(v.url)))
 		_, got := g.post("/v1/chat/completions", streamBody)
 		if told := strings.Contains(got, "upstream_timeout") && strings.Contains(got, "[broken"); told == alive {
 			t.Errorf("%s: %q", what, got)
@@ -155,7 +155,7 @@ func TestTotal(t *testing.T) {
 	check("route, plain", Timeouts{Total: 80 * time.Millisecond}, chatBody, "1h", 504, silent())
 	check("client, plain", Timeouts{}, chatBody, "80ms", 504, silent())
 	check("client, stream", Timeouts{}, streamBody, "80ms", 504, silent(roleChunk))
-	check("client, in mid-stream", Timeouts{}, streamBody, "150ms", 200, dripping(chunk("x")))
+	check("client, in mid-stream", Timeouts{}, streamBody, "500ms", 200, dripping(chunk("x")))
 }
 
 // A wait longer than what is left of the call is not begun.
