@@ -59,3 +59,28 @@ func SplitCall(own API, joined string) (id string, from API, seal string) {
 	from, seal = Unwrap(own, rest)
 	return id, from, seal
 }
+
+// seal is what the vendor of a thought must have back, as one string: its
+// signature, or the sealed thought with the id that belongs to it.
+func (t *Thought) seal() string {
+	if t.Sealed == "" {
+		return t.Signature
+	}
+	return sealedMark + t.ID + sealedID + t.Sealed
+}
+
+const (
+	sealedMark = "sealed:" // begins the seal of a sealed thought; signatures are base64
+	sealedID   = "|"       // parts its id from it
+)
+
+// setSeal is the inverse of seal.
+func (t *Thought) setSeal(from API, seal string) {
+	t.From = from
+	rest, ok := strings.CutPrefix(seal, sealedMark)
+	if !ok {
+		t.Signature = seal
+		return
+	}
+	t.ID, t.Sealed, _ = strings.Cut(rest, sealedID)
+}

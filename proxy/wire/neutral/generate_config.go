@@ -1,0 +1,197 @@
+package neutral
+
+import "strings"
+
+// config writes generationConfig, where there is anything to say in it.
+func (w *generateWriter) config() {
+	r := w.r
+	start := len(w.b)
+	w.objKey("generationConfig")
+	empty := len(w.b)
+	w.rawIf("temperature", r.Temperature)
+	w.rawIf("topP", r.TopP)
+	w.rawIf("topK", r.TopK)
+	if r.N > 0 {
+		w.intKey("candidateCount", r.N)
+	}
+	w.intIf("maxOutputTokens", r.MaxOutput)
+	w.strsIf("stopSequences", r.Stop)
+	w.rawIf("presencePenalty", r.PresencePenalty)
+	w.rawIf("frequencyPenalty", r.FrequencyPenalty)
+	w.rawIf("seed", r.Seed)
+	if r.Logprobs {
+		w.boolKey("responseLogprobs", true)
+		w.intIf("logprobs", r.TopLogprobs)
+	}
+	w.format()
+	w.thinking()
+	w.within(inConfig)
+	if len(w.b) == empty {
+		w.b = w.b[:start]
+		return
+	}
+	w.endObj()
+}
+
+func (w *generateWriter) format() {
+	switch f := &w.r.Format; f.Kind {
+	case SayText:
+		if w.r.From == Generate {
+			w.strKey("responseMimeType", "text/plain")
+		}
+	case JSONObject:
+		w.strKey("responseMimeType", "application/json")
+	case JSONSchema:
+		w.strKey("responseMimeType", "application/json")
+		w.rawIf("responseJsonSchema", f.Schema)
+	}
+}
+
+// thinking writes how much the model may think: in words from Gemini 3 on, in
+// tokens before it (ai.google.dev/gemini-api/docs/thinking). Models before 2.5
+// do not think.
+func (w *generateWriter) thinking() {
+	t := &w.r.Reasoning
+	show := t.Show || t.Summary != "" || w.r.From == Messages && t.given() && !t.off()
+	if !t.given() && !show {
+		return
+	}
+	if m := w.model; !w.own && m.major > 0 && (m.major < 2 || m.major == 2 && m.minor < 5) {
+		if !t.off() {
+			w.drop(FeatureReasoning)
+		}
+		return
+	}
+	w.objKey("thinkingConfig")
+	if show {
+		w.boolKey("includeThoughts", true)
+	}
+	switch {
+	case w.own:
+		w.intIf("thinkingBudget", t.Budget)
+		w.strIf("thinkingLevel", t.Effort)
+	case w.model.major >= 3:
+		w.level(t.effort())
+	case t.given():
+		n, ok := t.tokens()
+		if !ok {
+			n = -1 // the model decides
+		}
+		w.intKey("thinkingBudget", w.model.budget(n))
+	}
+	w.endObj()
+}
+
+// level says how much to think in a word. It cannot be switched off.
+func (w *generateWriter) level(effort string) {
+	levels := []string{"minimal", "low", "medium", "high"}
+	if w.model.pro {
+		levels = levels[1:]
+	}
+	switch effort {
+	case "": // the model decides
+	case "none":
+		w.strKey("thinkingLevel", levels[0])
+	default:
+		w.strKey("thinkingLevel", nearestEffort(effort, levels...))
+	}
+}
+
+// budget is the number of tokens that the model takes which is nearest to n:
+// Pro up to 32768 and never without, Flash up to 24576, Flash-Lite from 512 on.
+func (m geminiModel) budget(n int64) int64 {
+	switch {
+	case n < 0 || m.major == 0:
+		return n
+	case m.pro:
+		return min(max(n, 128), 32768)
+	case m.lite && n > 0:
+		return min(max(n, 512), 24576)
+	}
+	return min(n, 24576)
+}
+
+// rest gives Gemini's own members back, and notes those of others.
+func (w *generateWriter) rest() {
+	if !w.own {
+		noteRest(w.r, w.n)
+		return
+	}
+	w.stringsObj("labels", w.r.Metadata)
+	w.strIf("serviceTier", w.r.ServiceTier)
+	for _, m := range w.r.Rest {
+		if len(m.Value) > 0 && !strings.Contains(m.Name, ".") {
+			w.member(m)
+		}
+	}
+}
+
+// unsaid notes what Gemini has no word for.
+func (w *generateWriter) unsaid() {
+	r := w.r
+	drop := func(said bool, feature string) {
+		if said {
+			w.drop(feature)
+		}
+	}
+	drop(r.Parallel != nil && !*r.Parallel && len(r.Tools) > 0, FeatureParallel)
+	drop(len(r.Metadata) > 0 && !w.own, FeatureMetadata)
+	drop(r.ServiceTier != "" && r.ServiceTier != "auto" && r.ServiceTier != "default" && !w.own, FeatureTier)
+	drop(r.Verbosity != "", FeatureVerbosity)
+	drop(r.User != "", FeatureUser)
+	drop(r.CacheKey != "", FeatureCacheKey)
+	drop(given(r.Cache), FeatureAutoCache)
+	drop(r.Store != nil && *r.Store, FeatureStore)
+	if r.Previous != "" {
+		w.refuse(FeaturePrevious, "an earlier reply is kept by the vendor that gave it: send the whole conversation")
+	}
+}
+
+// generateFields declares what becomes of each feature on the way to Gemini.
+var generateFields = []Field{
+	{Feature: FeatureSystem, Member: "systemInstruction"},
+	{Feature: FeatureLateSystem, Fate: Mapped, Note: "in their place, as the user's words; noted"},
+	{Feature: FeatureDeveloper, Fate: Mapped, Note: "as system turns"},
+	{Feature: FeatureName, Fate: Dropped},
+	{Feature: FeatureImages, Member: "inlineData"},
+	{Feature: FeatureImageDetail, Fate: Dropped},
+	{Feature: FeatureAudio, Member: "inlineData"},
+	{Feature: FeatureVideo, Member: "inlineData"},
+	{Feature: FeatureFiles, Member: "inlineData"},
+	{Feature: FeatureFileIDs, Member: "fileData", Fate: Refused, Note: "each vendor reads its own files alone"},
+	{Feature: FeatureTools, Member: "tools"},
+	{Feature: FeatureCustomTools, Fate: Refused},
+	{Feature: FeatureVendorTools, Member: "tools", Fate: Refused},
+	{Feature: FeatureStrictTools, Fate: Dropped},
+	{Feature: FeatureChoice, Member: "toolConfig"},
+	{Feature: FeatureChoiceOf, Member: "toolConfig"},
+	{Feature: FeatureParallel, Fate: Dropped},
+	{Feature: FeatureToolImages, Member: "functionResponse.parts"},
+	{Feature: FeatureToolFailed, Member: "functionResponse", Fate: Mapped, Note: `{"error": …}`},
+	{Feature: FeatureThoughts, Member: "thought", Fate: Dropped, Note: "another vendor's; its own goes back with its signature"},
+	{Feature: FeatureReasoning, Member: "thinkingConfig", Fate: Mapped, Note: "thinkingLevel from Gemini 3 on, thinkingBudget before"},
+	{Feature: FeatureSummary, Member: "thinkingConfig", Fate: Mapped, Note: "includeThoughts"},
+	{Feature: FeatureMaxOutput, Member: "generationConfig.maxOutputTokens"},
+	{Feature: FeatureTemperature, Member: "generationConfig.temperature"},
+	{Feature: FeatureTopP, Member: "generationConfig.topP"},
+	{Feature: FeatureTopK, Member: "generationConfig.topK"},
+	{Feature: FeatureFrequency, Member: "generationConfig.frequencyPenalty"},
+	{Feature: FeaturePresence, Member: "generationConfig.presencePenalty"},
+	{Feature: FeatureSeed, Member: "generationConfig.seed"},
+	{Feature: FeatureStop, Member: "generationConfig.stopSequences"},
+	{Feature: FeatureN, Member: "generationConfig.candidateCount"},
+	{Feature: FeatureLogprobs, Member: "generationConfig.responseLogprobs"},
+	{Feature: FeatureJSON, Member: "generationConfig.responseMimeType"},
+	{Feature: FeatureSchema, Member: "generationConfig.responseJsonSchema"},
+	{Feature: FeatureVerbosity, Fate: Dropped},
+	{Feature: FeatureUser, Fate: Dropped},
+	{Feature: FeatureMetadata, Member: "labels", Fate: Dropped},
+	{Feature: FeatureTier, Member: "serviceTier", Fate: Dropped},
+	{Feature: FeatureCacheKey, Fate: Dropped},
+	{Feature: FeatureCacheMarks, Fate: Dropped, Note: "Gemini caches by itself"},
+	{Feature: FeatureAutoCache, Fate: Dropped, Note: "Gemini caches by itself"},
+	{Feature: FeatureStore, Fate: Dropped},
+	{Feature: FeaturePrevious, Fate: Refused},
+	{Feature: FeatureCitations, Fate: Dropped},
+	{Feature: FeatureIncludeUsage, Fate: Carried, Note: "every chunk has it"},
+}

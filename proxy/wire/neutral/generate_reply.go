@@ -1,0 +1,257 @@
+package neutral
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"weir/costs"
+	"weir/proxy/wire"
+)
+
+type geminiReply struct {
+	Candidates     []geminiCandidate `json:"candidates,omitzero"`
+	PromptFeedback *struct {
+		BlockReason string `json:"blockReason,case:ignore"`
+	} `json:"promptFeedback,omitzero,case:ignore"`
+	UsageMetadata jsontext.Value `json:"usageMetadata,omitzero,case:ignore"`
+	ModelVersion  string         `json:"modelVersion,omitzero,case:ignore"`
+	ResponseID    string         `json:"responseId,omitzero,case:ignore"`
+}
+
+type geminiCandidate struct {
+	Content           geminiContent `json:"content,omitzero"`
+	FinishReason      string        `json:"finishReason,omitzero,case:ignore"`
+	Index             int           `json:"index,omitzero"`
+	GroundingMetadata *struct {
+		GroundingChunks []struct {
+			Web struct {
+				URI   string `json:"uri"`
+				Title string `json:"title"`
+			} `json:"web"`
+		} `json:"groundingChunks,case:ignore"`
+	} `json:"groundingMetadata,omitzero,case:ignore"`
+}
+
+// cites are the web pages that an answer was grounded on.
+func (c *geminiCandidate) cites() []Citation {
+	if c.GroundingMetadata == nil {
+		return nil
+	}
+	var list []Citation
+	for _, g := range c.GroundingMetadata.GroundingChunks {
+		if g.Web.URI != "" {
+			list = append(list, Citation{URL: g.Web.URI, Title: g.Web.Title})
+		}
+	}
+	return list
+}
+
+// geminiStops are the finish reasons with a meaning of their own; every other
+// one is a fault of the model or of the request (MALFORMED_FUNCTION_CALL …).
+var geminiStops = map[string]StopReason{
+	"STOP": StopEnd, "MAX_TOKENS": StopLength,
+	"SAFETY": StopFilter, "RECITATION": StopFilter, "BLOCKLIST": StopFilter, "PROHIBITED_CONTENT": StopFilter,
+	"SPII": StopFilter, "IMAGE_SAFETY": StopFilter, "IMAGE_PROHIBITED_CONTENT": StopFilter, "IMAGE_RECITATION": StopFilter, "LANGUAGE": StopFilter,
+}
+
+// geminiStop reads a finish reason. calls says that the model wants tools called.
+func geminiStop(reason string, calls bool) StopReason {
+	stop, ok := geminiStops[reason]
+	switch {
+	case reason == "":
+		return StopUnknown
+	case !ok:
+		return StopFault
+	case stop == StopEnd && calls:
+		return StopTools
+	}
+	return stop
+}
+
+// writeGeminiStop is its inverse.
+func writeGeminiStop(stop StopReason) string {
+	switch stop {
+	case StopLength, StopContext:
+		return "MAX_TOKENS"
+	case StopFilter, StopRefusal:
+		return "SAFETY"
+	case StopFault:
+		return "OTHER"
+	}
+	return "STOP"
+}
+
+// replyIDs gives ids to a reply's calls: they differ from those of other
+// replies, since clients match results by them.
+func replyIDs(reply string, first string) *callIDs {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(reply + "\x00" + first)) // a hash never fails
+	return &callIDs{prefix: strconv.FormatUint(h.Sum64(), 36) + "_"}
+}
+
+// decodeGenerateReply reads a whole reply of Gemini's.
+func decodeGenerateReply(body []byte) (*Reply, error) {
+	var in geminiReply
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	r := &Reply{ID: in.ResponseID, Model: in.ModelVersion, From: Generate}
+	if given(in.UsageMetadata) {
+		r.Usage, r.HasUsage = wire.ReadUsage(wire.Generate, in.UsageMetadata), true
+	}
+	ids := replyIDs(in.ResponseID, firstCall(&in))
+	for i := range in.Candidates {
+		c := &in.Candidates[i]
+		p := partReader{newID: ids.make, match: ids.match}
+		p.read(c.Content.Parts)
+		calls := false
+		last := -1
+		for j := range p.parts {
+			calls = calls || p.parts[j].Kind == Call
+			if p.parts[j].Kind == Text {
+				last = j
+			}
+		}
+		if cites := c.cites(); len(cites) > 0 && last >= 0 {
+			p.parts[last].Cites, p.parts[last].From = cites, Generate
+		}
+		r.Choices = append(r.Choices, Candidate{Parts: p.parts, Stop: geminiStop(c.FinishReason, calls), RawStop: c.FinishReason})
+	}
+	if len(r.Choices) == 0 && in.PromptFeedback != nil {
+		r.Choices = []Candidate{{Stop: StopFilter, RawStop: in.PromptFeedback.BlockReason}}
+	}
+	return r, nil
+}
+
+// firstCall tells replies without an id apart.
+func firstCall(in *geminiReply) string {
+	for i := range in.Candidates {
+		for j := range in.Candidates[i].Content.Parts {
+			if c := in.Candidates[i].Content.Parts[j].FunctionCall; c != nil {
+				return c.Name + string(c.Args)
+			}
+		}
+	}
+	return ""
+}
+
+// encodeGenerateReply writes a reply for a client of Gemini's API.
+func encodeGenerateReply(reply *Reply, r *Request) []byte {
+	var w jsonw
+	w.obj()
+	w.arrKey("candidates")
+	for i := range reply.Choices {
+		c := &reply.Choices[i]
+		w.obj()
+		w.objKey("content")
+		w.arrKey("parts")
+		for j := range c.Parts {
+			writeReplyPart(&w, c.Parts, j)
+		}
+		w.endArr()
+		w.strKey("role", "model")
+		w.endObj()
+		w.strKey("finishReason", writeGeminiStop(c.Stop))
+		w.intKey("index", int64(i))
+		w.endObj()
+	}
+	w.endArr()
+	writeTail(&w, reply.Usage, reply.HasUsage, modelOr(reply.Model, r), reply.ID)
+	w.endObj()
+	return w.b
+}
+
+func modelOr(served string, r *Request) string {
+	if served != "" || r == nil {
+		return served
+	}
+	return r.Model
+}
+
+func writeTail(w *jsonw, u costs.Usage, known bool, model, id string) {
+	if known {
+		w.key("usageMetadata")
+		w.b = appendGenerateUsage(w.b, u)
+	}
+	w.strIf("modelVersion", model)
+	w.strIf("responseId", id)
+}
+
+// writeReplyPart writes a part of the model's for Gemini's clients.
+func writeReplyPart(w *jsonw, parts []Part, i int) {
+	p := &parts[i]
+	switch p.Kind {
+	case Text, Refusal:
+		if p.Text == "" {
+			return
+		}
+		w.obj()
+		w.strKey("text", p.Text)
+		if i+1 < len(parts) && bareSeal(&parts[i+1]) {
+			w.strKey("thoughtSignature", parts[i+1].Thought.Signature)
+		}
+		w.endObj()
+	case Thinking:
+		if bareSeal(p) && i > 0 && parts[i-1].Kind == Text && parts[i-1].Text != "" {
+			return
+		}
+		writeThought(w, p.Thought.Text, p.Thought.From, p.Thought.seal())
+	case Call:
+		writeCall(w, p.Call, p.Call.Args)
+	case Image, Audio, Video, File:
+		if p.Media.Data == "" {
+			return
+		}
+		w.obj()
+		w.objKey("inlineData")
+		w.strKey("mimeType", p.Media.MIME)
+		w.strKey("data", p.Media.Data)
+		w.endObj()
+		w.endObj()
+	case Opaque:
+		if p.From == Generate {
+			w.raw(p.Raw)
+		}
+	}
+}
+
+func writeThought(w *jsonw, text string, from API, seal string) {
+	if text == "" && seal == "" {
+		return
+	}
+	w.obj()
+	w.strKey("text", text)
+	if text != "" || from != Generate {
+		w.boolKey("thought", true)
+	}
+	w.strIf("thoughtSignature", writeSignature(from, seal))
+	w.endObj()
+}
+
+func writeCall(w *jsonw, c *ToolCall, args string) {
+	w.obj()
+	w.objKey("functionCall")
+	if !strings.HasPrefix(c.ID, madeID) {
+		w.strIf("id", c.ID)
+	}
+	w.strKey("name", c.Name)
+	w.key("args")
+	switch {
+	case args == "":
+		w.empty()
+	case isObject(args):
+		w.raw([]byte(args))
+	default: // free text, or what is no JSON: the words stay
+		w.obj()
+		w.strKey("input", args)
+		w.endObj()
+	}
+	w.endObj()
+	if c.Signature != "" {
+		w.strKey("thoughtSignature", writeSignature(c.From, c.Signature))
+	}
+	w.endObj()
+}
