@@ -96,7 +96,7 @@ func (w *messagesWriter) call(p *Part) {
 	if !c.Custom && strings.TrimSpace(c.Args) != "" && !isObject(c.Args) {
 		w.refuse(FeatureTools, "the arguments of the call %s are not a JSON object", c.ID)
 	}
-	w.input(c)
+	w.messagesInput(c)
 	w.cache(p.Cache)
 	w.endObj()
 }

@@ -119,7 +119,7 @@ func encodeMessagesReply(reply *Reply, _ *Request) []byte {
 	w.arrKey("content")
 	calls := false
 	for i := range c.Parts {
-		w.replyPart(&c.Parts[i])
+		w.messagesPart(&c.Parts[i])
 		calls = calls || c.Parts[i].Kind == Call
 	}
 	w.endArr()
@@ -145,8 +145,8 @@ func (w *jsonw) tierIn(tier string) {
 	w.endObj()
 }
 
-// replyPart writes a block of a message for a client.
-func (w *jsonw) replyPart(p *Part) {
+// messagesPart writes a block of a message for a client.
+func (w *jsonw) messagesPart(p *Part) {
 	switch p.Kind {
 	case Text, Refusal:
 		if p.Text == "" {
@@ -158,7 +158,7 @@ func (w *jsonw) replyPart(p *Part) {
 		if len(p.Cites) > 0 {
 			w.arrKey("citations")
 			for i := range p.Cites {
-				w.citation(p, &p.Cites[i])
+				w.messagesCitation(p, &p.Cites[i])
 			}
 			w.endArr()
 		}
@@ -173,14 +173,14 @@ func (w *jsonw) replyPart(p *Part) {
 		w.strKey("id", clientCallID(p.Call))
 		w.strKey("name", p.Call.Name)
 		w.key("input")
-		w.input(p.Call)
+		w.messagesInput(p.Call)
 		w.endObj()
 	case Thinking:
 		if t := p.Thought; t.Text != "" || t.Signature != "" || t.Sealed != "" {
 			w.thinkingBlock(t)
 		}
 	case Image:
-		w.image(p.Media)
+		w.messagesImage(p.Media)
 	case Opaque:
 		if p.From == Messages {
 			w.raw(p.Raw)
@@ -191,9 +191,9 @@ func (w *jsonw) replyPart(p *Part) {
 // clientCallID is a call's id with the seal that another vendor has put on the call.
 func clientCallID(c *ToolCall) string { return CallWithSeal(c.ID, c.From, c.Signature) }
 
-// input writes a call's arguments. Such as are no object, which a model may
+// messagesInput writes a call's arguments. Such as are no object, which a model may
 // have got wrong or not finished, are shown as they are.
-func (w *jsonw) input(c *ToolCall) {
+func (w *jsonw) messagesInput(c *ToolCall) {
 	switch {
 	case c.Custom:
 		w.obj()
@@ -210,9 +210,9 @@ func (w *jsonw) input(c *ToolCall) {
 	}
 }
 
-// image writes a picture that a model has made. Anthropic's make none: it is
+// messagesImage writes a picture that a model has made. Anthropic's make none: it is
 // the block that a request would have.
-func (w *jsonw) image(m *Media) {
+func (w *jsonw) messagesImage(m *Media) {
 	w.obj()
 	w.strKey("type", "image")
 	w.objKey("source")
@@ -228,8 +228,8 @@ func (w *jsonw) image(m *Media) {
 	w.endObj()
 }
 
-// citation writes one citation: another dialect's as a web search's.
-func (w *jsonw) citation(p *Part, c *Citation) {
+// messagesCitation writes one citation: another dialect's as a web search's.
+func (w *jsonw) messagesCitation(p *Part, c *Citation) {
 	if p.From == Messages && len(c.Raw) != 0 {
 		w.raw(c.Raw)
 		return

@@ -174,7 +174,7 @@ func (e *messagesEncoder) delta(b *messagesBlock, ev *Event) {
 			w.strKey("type", "citations_delta")
 			w.key("citation")
 			w.line = true
-			w.citation(ev.Part, &ev.Part.Cites[i])
+			w.messagesCitation(ev.Part, &ev.Part.Cites[i])
 			w.endObj()
 			e.send(b, w.b)
 		}
@@ -271,7 +271,7 @@ func (e *messagesEncoder) start(b *messagesBlock) {
 		w.empty()
 		w.endObj()
 	case Image:
-		w.image(p.Media)
+		w.messagesImage(p.Media)
 	case Opaque:
 		w.raw(p.Raw)
 	default:

@@ -14,15 +14,15 @@ import (
 	"weir/proxy/wire"
 )
 
-// A told is a reply put together from a stream's events.
-type told struct {
+// A toldReply is a reply put together from a stream's events.
+type toldReply struct {
 	Reply
 	parts   map[int]int // by the events' index
 	ended   bool
 	failure *wire.Failure
 }
 
-func (t *told) take(e *Event) {
+func (t *toldReply) take(e *Event) {
 	if len(t.Choices) == 0 {
 		t.Choices = []Candidate{{}}
 	}
@@ -89,9 +89,9 @@ type fataler interface {
 }
 
 // listen reads a Messages stream.
-func listen(t fataler, stream []byte) *told {
+func listen(t fataler, stream []byte) *toldReply {
 	t.Helper()
-	got := &told{parts: map[int]int{}}
+	got := &toldReply{parts: map[int]int{}}
 	got.From = Messages
 	d := messagesCodec.NewDecoder()
 	events, err := mockllm.Events(stream)
