@@ -1,6 +1,7 @@
 package neutral
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -79,11 +80,21 @@ func (d *messagesDecoder) Event(_ string, data []byte, emit func(*Event)) error 
 	case "ping":
 		d.emit(emit, Event{Kind: Keepalive})
 	case "error":
-		failure := wire.ReadFailure(0, data)
 		d.ended = true
-		d.emit(emit, Event{Kind: Fault, Failure: &failure})
+		d.emit(emit, Event{Kind: Fault, Failure: toldFailure(data)})
 	}
 	return nil
+}
+
+// toldFailure reads an error event, its status by its type.
+func toldFailure(data []byte) *wire.Failure {
+	r := wire.NewReply(wire.Messages)
+	r.Feed(data)
+	if f := r.Reading().Err; f != nil {
+		return f
+	}
+	f := wire.ReadFailure(http.StatusBadGateway, data)
+	return &f
 }
 
 // End implements Decoder. A stream that has told why it stopped is whole.
