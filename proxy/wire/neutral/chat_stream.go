@@ -83,7 +83,7 @@ func (d *chatDecoder) begin(c *chatReply, emit func(*Event)) {
 	if d.begun {
 		return
 	}
-	if c.ID == "" && len(c.Choices) == 0 {
+	if c.ID == "" && len(c.Choices) == 0 && c.usage() == nil {
 		emit(&Event{Kind: Keepalive})
 		return
 	}
@@ -161,6 +161,9 @@ func (d *chatDecoder) end(emit func(*Event)) {
 		}
 		s.finish(d.id, emit)
 		emit(&Event{Kind: Stop, Choice: s.index, Reason: chatStop("", s.made > 0, s.refused)})
+	}
+	if !d.begun {
+		emit(&Event{Kind: Begin})
 	}
 	d.ended = true
 	emit(&Event{Kind: End})
