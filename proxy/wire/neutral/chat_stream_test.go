@@ -9,6 +9,8 @@ import (
 	"pgregory.net/rapid"
 
 	"weir/costs"
+	"weir/internal/mockllm"
+	"weir/proxy/wire"
 )
 
 // A chatHeard rebuilds candidates from neutral events, and holds the events
@@ -442,6 +444,9 @@ func TestChatStreamLaw(t *testing.T) {
 		}
 		if err := json.Unmarshal(whole, &want); err != nil {
 			rt.Fatalf("%v: %s", err, whole)
+		}
+		if _, err := mockllm.ReadStream(wire.Chat, sse); err != nil {
+			rt.Fatalf("%v: %s", err, sse)
 		}
 		messages, finish, usage := accumulateChat(t, sse)
 		for i, c := range want.Choices {
