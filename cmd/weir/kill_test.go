@@ -62,17 +62,12 @@ func TestKilledServerLosesNoAnswer(t *testing.T) {
 // checkLedger holds the ledger against what clients were answered.
 func checkLedger(t *testing.T, file string, answered map[string]int, asked int) {
 	t.Helper()
-	var rows []struct {
-		ID      string
-		Outcome string
-		Usage   map[string]int
-	}
-	out, err := weir(t, "calls", "list", "--config", file, "--json", "--limit", "1000000").Output()
-	if err != nil {
-		t.Fatalf("calls list: %v", err)
-	}
-	if err := json.Unmarshal(out, &rows); err != nil {
-		t.Fatal(err)
+	rows := listedCalls(t, file)
+	// The calls that the last kill cut become rows a moment after the start,
+	// once all the ends that were written before are stored.
+	for deadline := time.Now().Add(30 * time.Second); len(rows) < asked && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+		rows = listedCalls(t, file)
 	}
 	seen := map[string]string{}
 	for _, r := range rows {
@@ -103,6 +98,25 @@ func checkLedger(t *testing.T, file string, answered map[string]int, asked int) 
 	if len(answered) == 0 || interrupted == 0 {
 		t.Errorf("%d answered and %d interrupted calls prove nothing", len(answered), interrupted)
 	}
+}
+
+// A listedCall is a row of weir calls list.
+type listedCall struct {
+	ID      string
+	Outcome string
+	Usage   map[string]int
+}
+
+func listedCalls(t *testing.T, file string) (rows []listedCall) {
+	t.Helper()
+	out, err := weir(t, "calls", "list", "--config", file, "--json", "--limit", "1000000").Output()
+	if err != nil {
+		t.Fatalf("calls list: %v", err)
+	}
+	if err := json.Unmarshal(out, &rows); err != nil {
+		t.Fatal(err)
+	}
+	return rows
 }
 
 // hammer sends calls, streamed and not, until stop, and returns those whose
