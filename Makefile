@@ -2,6 +2,7 @@
 # looked for first, and named with its cure where it is missing.
 
 FUZZTIME ?= 10s
+KILLS    ?= 300
 BENCH    ?=
 export GOFLAGS ?= -buildvcs=false
 
@@ -38,6 +39,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 
 soak: ## the kill -9 tests, hundreds of times
 	WEIR_KILLS=300 go test -count=1 -timeout 30m -v -run Killed ./cmd/weir ./ledger
+
+soak: ## kill -9 at random moments, KILLS (300) times, and look for lost calls
+	WEIR_KILLS=$(KILLS) go test -count=1 -timeout 1h -v -run Kill ./ledger ./cmd/weir
 
 bench: ## the benchmarks of bench/README.md; BENCH="-quick" for a short run
 	go run ./bench $(BENCH)
