@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"weir/costs"
@@ -40,6 +41,9 @@ func (x *Exchange) ourHeaders(h http.Header) {
 	if n := len(c.Attempts); n > 0 {
 		set("X-Weir-Attempts", strconv.Itoa(n))
 	}
+	if len(c.Dropped) > 0 {
+		h["X-Weir-Dropped-Params"] = []string{strings.Join(c.Dropped, ", ")}
+	}
 }
 
 // isHeaderText reports whether a name that a client wrote may stand in a header.
@@ -76,7 +80,9 @@ func (a *attempt) settle() {
 	rec.ServedModel, rec.StopReason, rec.ServiceTier = clip(r.ServedModel), clip(r.StopReason), clip(r.ServiceTier)
 	rec.RawUsage = append([]byte(nil), r.RawUsage...)
 	rec.Usage, rec.UsageSource = a.usage(&r)
-	a.x.sequence = r.Sequence
+	if a.x.sequence = r.Sequence; a.carry != nil {
+		a.x.sequence = a.carry.sequence()
+	}
 	c.ServedModel, c.StopReason = rec.ServedModel, rec.StopReason
 	a.c.p.remember(a)
 	c.Usage, c.UsageSource = rec.Usage, rec.UsageSource

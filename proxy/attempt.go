@@ -35,6 +35,7 @@ type attempt struct {
 	whole   *wire.Reply  // reads a JSON reply; nil: the reply is none
 	gone    bool         // the client has gone; the rest is read for its usage
 	settled bool
+	carry   *carriage // across dialects; nil: the bytes pass
 }
 
 // The reasons for which an attempt or a call is given up, as context causes.
@@ -90,9 +91,19 @@ func (w *watchdog) stop() {
 // try makes one attempt at a target. It returns nil where the client has its
 // reply, and else why not; after a reply has begun nothing else may be tried.
 func (c *carrier) try(t Target) *failure {
-	a := c.newAttempt(t)
+	model := t.Provider.upstreamModel(t.model(c.x.Model))
+	carry, f := c.carriage(t, model)
+	if f != nil {
+		t.Provider.breakerFor(t.model(c.x.Model)).undo()
+		return f
+	}
+	a := c.newAttempt(t, model)
+	if a.carry = carry; carry != nil {
+		a.api = carry.api
+	}
+	c.x.call.Dropped = carry.droppedParams()
 	defer a.end()
-	f := a.roundTrip()
+	f = a.roundTrip()
 	if f == nil {
 		f = a.relay()
 	}
@@ -104,10 +115,9 @@ func (c *carrier) try(t Target) *failure {
 	return f
 }
 
-func (c *carrier) newAttempt(t Target) *attempt {
+func (c *carrier) newAttempt(t Target, model string) *attempt {
 	x := c.x
-	a := &attempt{c: c, x: x, target: t, start: time.Now(), api: x.Endpoint.API}
-	a.model = t.Provider.upstreamModel(t.model(x.Model))
+	a := &attempt{c: c, x: x, target: t, model: model, start: time.Now(), api: x.Endpoint.API}
 	a.ctx, a.cancel = context.WithCancelCause(c.ctx)
 	a.watch.cancel = a.cancel
 	x.call.Attempts = append(x.call.Attempts, ledger.Attempt{
@@ -185,6 +195,9 @@ func (a *attempt) request() (*http.Request, error) {
 	header := requestHeader(r.Header)
 	for name, values := range p.headers {
 		header[name] = values
+	}
+	if a.carry != nil {
+		return a.carry.request(a, header), nil
 	}
 	a.authorize(header)
 	a.c.p.injectTrace(a, header)
@@ -385,6 +398,9 @@ func (a *attempt) refused() *failure {
 	if told.Message == "" {
 		told.Message = "The provider " + a.target.Provider.Name + " answered with an error."
 		f.err.Msg = told.Message
+	}
+	if a.carry != nil {
+		a.carry.failure(a.x, f)
 	}
 	f.plainer = a.asked && (up.status == 400 || up.status == 422) &&
 		(a.target.Provider.usage.Load() == usageUnknown || bytes.Contains(body, []byte("stream_options")))

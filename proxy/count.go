@@ -46,11 +46,7 @@ func (c *counter) countInput(model string, v *wire.View, body []byte) (n int64, 
 	encoding, _, _ := tokens.For(model)
 	if !tokens.Loaded(encoding) {
 		c.load(encoding)
-		var size int64
-		for _, s := range v.Texts {
-			size += s.Len()
-		}
-		return (size+v.TextRest+bytesPerToken-1)/bytesPerToken + overhead(v), false
+		return (textSize(v)+bytesPerToken-1)/bytesPerToken + overhead(v), false
 	}
 	exact = true
 	v.EachText(body, func(text []byte) {

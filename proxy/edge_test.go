@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/ledger"
 )
@@ -57,6 +59,35 @@ func TestRepliesWithoutText(t *testing.T) {
 		if c := g.one(); c.Outcome != ledger.OK || c.StopReason == "" {
 			t.Errorf("call %+v", c)
 		}
+	}
+}
+
+// Counting a large prompt holds nothing up: text that byte pairs hardly shorten
+// takes a second for a megabyte, so it is counted only where the upstream
+// does not say what it used.
+func TestLargePromptIsNotCountedFirst(t *testing.T) {
+	letters := make([]byte, 200<<10)
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range letters {
+		letters[i] = byte('a' + rng.IntN(26))
+	}
+	asked := make(chan time.Time, 1)
+	v := newVendor(t, func(w http.ResponseWriter, _ *http.Request, body string) {
+		asked <- time.Now()
+		sse(w, chunk("hi"), stopChunk, doneEvent)
+	})
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}})
+	g.proxy.tokens.workers.Wait()
+	begin := time.Now()
+	want, _ := g.proxy.tokens.c.CountBytes("gpt-4o", letters)
+	counting := time.Since(begin)
+	begin = time.Now()
+	g.post("/v1/chat/completions", `{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"`+string(letters)+`"}]}`)
+	if d := (<-asked).Sub(begin); d > counting/2 {
+		t.Errorf("the upstream is asked after %v, where counting takes %v", d, counting)
+	}
+	if in, _ := g.one().Usage.Input(); in != want+perMessage+perReply+1 && in != want+perMessage+perReply {
+		t.Errorf("%d tokens recorded, %d counted", in, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"weir/ledger"
 	"weir/proxy/wire"
+	"weir/proxy/wire/neutral"
 )
 
 // A Handler serves one exchange. Only the outermost handler turns a returned
@@ -61,6 +62,9 @@ type Exchange struct {
 	expectsEvents bool
 	// owner is the provider that made the object that the request names; "" = none is known.
 	owner string
+
+	// asked is the request in the neutral form, where it had to be carried across dialects.
+	asked *neutral.Request
 
 	trace callTrace
 }

@@ -238,12 +238,15 @@ func linger(w http.ResponseWriter, r *http.Request) {
 }
 
 // idHeader gives a reply of our own the id that SDKs show.
-func idHeader(h http.Header, x *Exchange) {
+func idHeader(h http.Header, x *Exchange) { setIDHeader(h, x, x.ID) }
+
+// setIDHeader writes a request's id under the name that the client's API has for it.
+func setIDHeader(h http.Header, x *Exchange, id string) {
 	if x.Endpoint.Dialect == wire.Anthropic {
-		h.Set("Request-Id", x.ID)
+		h["Request-Id"] = []string{id}
 		return
 	}
-	h.Set("X-Request-Id", x.ID)
+	h["X-Request-Id"] = []string{id}
 }
 
 // end closes what the exchange holds, the call's record included.

@@ -87,7 +87,11 @@ func (p *Proxy) look(r *http.Request, x *Exchange) error {
 		e.Stream = true
 	}
 	x.expectsEvents = e.Stream && !x.Raw && (e.API != wire.StreamGenerate || r.URL.Query().Get("alt") == "sse")
-	x.estimate, x.exact = p.estimate(x)
+	if textSize(&x.View) > countAtOnce {
+		x.estimate = x.measure()
+	} else {
+		x.estimate, x.exact = p.estimate(x)
+	}
 	return nil
 }
 
@@ -162,6 +166,25 @@ func lookMultipart(r *http.Request, x *Exchange) error {
 	return nil
 }
 
+// countAtOnce is the size of texts up to which they are counted before the
+// upstream is asked. Larger ones can take a second, so they are measured, and
+// counted only where the upstream does not say what it used.
+const countAtOnce = 64 << 10
+
+// textSize is the bytes of a request's texts.
+func textSize(v *wire.View) int64 {
+	size := v.TextRest
+	for _, s := range v.Texts {
+		size += s.Len()
+	}
+	return size
+}
+
+// measure estimates the input's tokens by its bytes.
+func (x *Exchange) measure() int64 {
+	return x.View.TokenIDs + textSize(&x.View)/bytesPerToken
+}
+
 // estimate counts the input's tokens ourselves: exact for models with a public
 // encoding, and by bytes for bodies too large to hold.
 func (p *Proxy) estimate(x *Exchange) (n int64, exact bool) {
@@ -171,11 +194,7 @@ func (p *Proxy) estimate(x *Exchange) (n int64, exact bool) {
 	}
 	body := x.Body.readable()
 	if body.file != nil {
-		size := x.View.TextRest
-		for _, s := range x.View.Texts {
-			size += s.Len()
-		}
-		return given + size/bytesPerToken, false
+		return x.measure(), false
 	}
 	n, exact = p.tokens.countInput(x.Model, &x.View, body.data)
 	return given + n, exact

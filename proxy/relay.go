@@ -296,5 +296,8 @@ func (c *carrier) wantsUsage(p *Provider) bool {
 	if x.Raw || c.noUsage == p || !x.Endpoint.Stream || x.View.IncludeUsage || p.usage.Load() == usageRefused {
 		return false
 	}
+	if !p.speaks(x.Endpoint.Dialect) {
+		return false // what is carried always asks
+	}
 	return x.Endpoint.API == wire.Chat || x.Endpoint.API == wire.Completions
 }

@@ -19,6 +19,7 @@ type Route struct {
 	fallbacks []Target
 	retries   int
 	timeouts  Timeouts
+	lossy     bool
 }
 
 // A Target is a provider and the model asked of it.
@@ -29,7 +30,7 @@ type Target struct {
 }
 
 func newRoute(s RouteSettings, providers map[string]*Provider) (*Route, error) {
-	r := &Route{Model: s.Model, retries: s.Retries, timeouts: s.Timeouts.withDefaults()}
+	r := &Route{Model: s.Model, retries: s.Retries, timeouts: s.Timeouts.withDefaults(), lossy: s.Lossy}
 	if len(s.Targets) == 0 {
 		return nil, errors.New("no targets")
 	}
@@ -60,6 +61,7 @@ type plan struct {
 	fallbacks []Target
 	retries   int
 	timeouts  Timeouts
+	lossy     bool // a request may change its meaning on its way across dialects
 }
 
 // plan finds the targets for an exchange, or the refusal that says why there are none.
@@ -72,7 +74,7 @@ func (st *State) plan(ctx context.Context, x *Exchange) (plan, error) {
 	p.first = targets[0].Provider
 	keep := func(list []Target) []Target {
 		return slices.DeleteFunc(slices.Clone(list), func(t Target) bool {
-			return !x.Raw && !t.Provider.speaks(x.Endpoint.Dialect) || !x.Caller.mayUse(st.Auth, t, p)
+			return !x.reaches(t.Provider) || !x.Caller.mayUse(st.Auth, t, p)
 		})
 	}
 	p.targets, p.fallbacks = keep(targets), keep(fallbacks)
@@ -86,7 +88,7 @@ func (st *State) plan(ctx context.Context, x *Exchange) (plan, error) {
 // explainNone says why none of the targets can take the call.
 func explainNone(auth Auth, x *Exchange, targets []Target) error {
 	for _, t := range targets {
-		if !x.Raw && !t.Provider.speaks(x.Endpoint.Dialect) {
+		if !x.reaches(t.Provider) {
 			continue
 		}
 		if auth == AuthPassthrough {
@@ -95,7 +97,7 @@ func explainNone(auth Auth, x *Exchange, targets []Target) error {
 		return refuse(NoProviderKey, "Provider %q has no API key configured in Weir, so the request was not sent.", t.Provider.Name)
 	}
 	foreign := targets[0].Provider
-	return refuse(ForeignDialect, "This is an %s request and %s is served by provider %q, which speaks %s. Weir does not carry requests across dialects in this version: use that provider's own API and SDK.",
+	return refuse(ForeignDialect, "This is an %s request and %s is served by provider %q, which speaks %s. Weir carries conversations across dialects (chat completions, responses, messages, generateContent), and nothing else: use that provider's own API and SDK.",
 		x.Endpoint.Dialect.Name(), subject(x), foreign.Name, foreign.kind.dialect.Name())
 }
 
@@ -143,7 +145,7 @@ func (st *State) named(ctx context.Context, x *Exchange) (plan, error) {
 	}
 	for _, r := range st.routes {
 		if matchGlob(r.Model, x.Model) {
-			return plan{route: r.Model, targets: r.targets, fallbacks: r.fallbacks, retries: r.retries, timeouts: r.timeouts}, nil
+			return plan{route: r.Model, targets: r.targets, fallbacks: r.fallbacks, retries: r.retries, timeouts: r.timeouts, lossy: r.lossy}, nil
 		}
 	}
 	if name, model, ok := strings.Cut(x.Model, "/"); ok {

@@ -63,6 +63,7 @@ type RouteSettings struct {
 	Fallbacks []TargetSettings
 	Retries   int // further tries after the first, over all targets
 	Timeouts  Timeouts
+	Lossy     bool // what would change the meaning of a carried request is dropped and said, not refused
 }
 
 // TargetSettings name a provider and the model asked of it.

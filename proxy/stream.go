@@ -31,17 +31,19 @@ func (a *attempt) relay() *failure {
 		return a.invalid("a body that does not match its content encoding")
 	}
 	events := isEventStream(a.resp.Header)
-	if !events && a.x.expectsEvents {
+	if !events && (a.x.expectsEvents || a.carry != nil && a.x.Endpoint.Stream) {
 		body, events = sniff(body)
 	}
 	switch {
 	case a.x.Raw, a.api == wire.Raw:
 		return a.relayRaw(body, events)
+	case a.carry != nil && !a.x.Endpoint.Stream:
+		return a.relayCarried(body)
 	case events && !a.x.Endpoint.Stream && a.x.Endpoint.JSON && a.api != wire.Speech && a.api != wire.Images:
 		return a.invalid("an event stream that was not asked for")
 	case events:
 		return a.relayEvents(body)
-	case a.x.expectsEvents:
+	case a.x.expectsEvents, a.carry != nil:
 		return a.noStream(body)
 	case a.api == wire.StreamGenerate:
 		return a.relayArray(body)
@@ -155,6 +157,15 @@ func idle(events, held []byte) bool {
 // forward sends whole events on, or holds them back before the first content.
 func (e *eventRelay) forward(out []byte) *failure {
 	a, s := e.a, e.a.stream
+	if a.carry != nil {
+		if s.Failed() != nil {
+			return a.told(s.Failed()) // in another dialect's words it cannot pass
+		}
+		var err error
+		if out, err = a.carry.events(out); err != nil {
+			return a.cut(err)
+		}
+	}
 	if !a.x.answered {
 		if s.Failed() != nil && !s.Content() {
 			return a.told(s.Failed())
@@ -183,6 +194,9 @@ func (e *eventRelay) forward(out []byte) *failure {
 // must be written before they go.
 func (e *eventRelay) whole() bool {
 	s := e.a.stream
+	if e.a.carry != nil {
+		return s.Done() && e.a.carry.ended
+	}
 	if e.a.api == wire.Generate || e.a.api == wire.StreamGenerate {
 		// Gemini has no terminator, and each of several candidates has its own end.
 		return s.Done() && s.Reading().HasUsage && e.a.x.View.N < 2
@@ -195,10 +209,16 @@ func (e *eventRelay) begin() {
 	a := e.a
 	a.firstContent()
 	a.x.reply.begin(http.StatusOK, true, func(h http.Header) {
+		if a.carry != nil {
+			a.resp.Header = a.carry.header(a.x, a.resp.Header)
+		}
 		copyReplyHeader(h, a.resp.Header)
 		a.x.ourHeaders(h)
 		if !isEventStream(h) { // it calls itself something else
 			h["Content-Type"] = eventStream
+		}
+		if a.carry != nil && a.carry.array {
+			h["Content-Type"] = []string{"application/json"}
 		}
 		h["Cache-Control"] = noCache
 		h["X-Accel-Buffering"] = noWord
@@ -212,7 +232,7 @@ func (e *eventRelay) begin() {
 // only as far as the settings allow.
 func (e *eventRelay) send(out []byte) *failure {
 	a := e.a
-	if a.stream.SawID() || !endsEvent(out) {
+	if a.carry == nil && (a.stream.SawID() || !endsEvent(out)) {
 		a.x.reply.hush()
 	}
 	if !a.gone {
@@ -263,8 +283,22 @@ func (e *eventRelay) ended(err error) *failure {
 	if a.gone || isGone(a.c.r) && !e.closed {
 		return a.clientGone()
 	}
+	if a.carry != nil && !e.closed {
+		return e.endCarried()
+	}
 	a.finish(0)
 	return nil
+}
+
+// endCarried sends what a carried stream ends with, once its record is written.
+func (e *eventRelay) endCarried() *failure {
+	last := e.a.carry.end()
+	e.a.finish(len(last))
+	e.closed = true
+	if len(last) == 0 {
+		return nil
+	}
+	return e.send(last)
 }
 
 // unfinished reports whether a stream that ended in good order lacks what

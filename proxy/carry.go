@@ -1,0 +1,292 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"weir/proxy/wire"
+	"weir/proxy/wire/neutral"
+)
+
+// A carriage takes a call across dialects: the client's request to what the
+// upstream speaks, and the reply back. An attempt at a target of the client's
+// own dialect has none; its bytes pass.
+type carriage struct {
+	from, to *neutral.Codec
+	api      wire.API // that the upstream is asked by
+	asked    *neutral.Request
+	dropped  []string // members of the request that the upstream can't be told
+	body     []byte
+
+	decoder neutral.Decoder
+	encoder neutral.Encoder
+	out     []byte // events for the client, of one read
+	array   bool   // the client wants a JSON array of replies in place of events (Gemini without alt=sse)
+	began   bool   // of the array
+	ended   bool   // the upstream's terminator has been carried
+}
+
+// upstreamAPI is the API by which conversations are carried to a dialect.
+func upstreamAPI(d wire.Dialect, stream bool) wire.API {
+	switch {
+	case d == wire.OpenAI:
+		return wire.Chat
+	case d == wire.Anthropic:
+		return wire.Messages
+	case d == wire.Gemini && stream:
+		return wire.StreamGenerate
+	case d == wire.Gemini:
+		return wire.Generate
+	}
+	return wire.Raw
+}
+
+// reaches reports whether a request can be taken to a provider: in its own
+// dialect, or by being carried into the provider's.
+func (x *Exchange) reaches(p *Provider) bool {
+	if x.Raw || p.speaks(x.Endpoint.Dialect) {
+		return true
+	}
+	return neutral.For(x.Endpoint.API) != nil && neutral.For(upstreamAPI(p.kind.dialect, x.Endpoint.Stream)) != nil
+}
+
+// carriage prepares a request for a target of another dialect; nil where the
+// target speaks the client's own. A request that cannot be said there is a
+// failure that names the member at fault.
+func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
+	x, p := c.x, t.Provider
+	if x.Raw || p.speaks(x.Endpoint.Dialect) {
+		return nil, nil
+	}
+	api := upstreamAPI(p.kind.dialect, x.Endpoint.Stream)
+	k := &carriage{from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api}
+	asked, err := x.meaning(k.from)
+	if err != nil {
+		return nil, &failure{err: carryError(err)}
+	}
+	told := *asked
+	told.Model = model
+	k.asked = asked
+	notes := neutral.Notes{Lossy: c.plan.lossy}
+	k.body, err = k.to.EncodeRequest(&told, &notes)
+	if err == nil {
+		err = notes.Err()
+	}
+	if err != nil {
+		return nil, &failure{err: carryError(err), elsewhere: true}
+	}
+	k.dropped = notes.Dropped
+	k.array = x.Endpoint.API == wire.StreamGenerate && !x.expectsEvents
+	return k, nil
+}
+
+// meaning reads the request into the neutral form, once for all targets.
+func (x *Exchange) meaning(codec *neutral.Codec) (*neutral.Request, error) {
+	if x.asked == nil {
+		r, _ := x.Body.readable().reader(nil)
+		body, err := io.ReadAll(r)
+		if err != nil {
+			return nil, err
+		}
+		if x.asked, err = codec.DecodeRequest(body, x.Model, x.Endpoint.Stream); err != nil {
+			return nil, err
+		}
+	}
+	return x.asked, nil
+}
+
+// carryError is the refusal of a request that cannot be carried.
+func carryError(err error) *Error {
+	if cannot, ok := errors.AsType[*neutral.CannotCarry](err); ok {
+		return &Error{Code: ForeignDialect, Param: cannot.Member, NoRetry: true, Msg: cannot.Error()}
+	}
+	if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
+		return &Error{Code: BadRequest, NoRetry: true, Msg: "The request body is not what this API takes: " + syntax.Error() + "."}
+	}
+	return asError(err)
+}
+
+// vendorHeaders begin the names of headers that only their own vendor's API knows.
+var vendorHeaders = []string{"Anthropic-", "Openai-", "X-Goog-", "X-Stainless-", "Content-"}
+
+// request turns a client's headers and address into those of the upstream's API.
+func (k *carriage) request(a *attempt, header http.Header) *http.Request {
+	ctx := withConnectTimeout(a.ctx, a.c.plan.timeouts.Connect)
+	for name := range header {
+		for _, prefix := range vendorHeaders {
+			if strings.HasPrefix(name, prefix) && a.target.Provider.headers[name] == nil {
+				delete(header, name)
+			}
+		}
+	}
+	header["Content-Type"] = []string{"application/json"}
+	header["Accept"] = []string{"application/json"}
+	if a.x.Endpoint.Stream {
+		header["Accept"] = eventStream
+	}
+	if k.api == wire.Messages {
+		header["Anthropic-Version"] = []string{"2023-06-01"}
+	}
+	a.authorize(header)
+	a.c.p.injectTrace(a, header)
+	path, query := k.address(a.model)
+	p := a.target.Provider
+	u := p.kind.url(p, wire.Match(http.MethodPost, path, header), path, a.model)
+	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+query, "&")
+	u.RawQuery = strings.TrimSuffix(u.RawQuery, "&")
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(k.body)), nil }
+	body, _ := open()
+	return (&http.Request{
+		Method: http.MethodPost, URL: u, Host: u.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: body, GetBody: open, ContentLength: int64(len(k.body)),
+	}).WithContext(ctx)
+}
+
+// address is the upstream API's path at Weir's own front door, and its query.
+func (k *carriage) address(model string) (path, query string) {
+	switch k.api {
+	case wire.Messages:
+		return "/v1/messages", ""
+	case wire.Generate:
+		return "/v1beta/models/" + url.PathEscape(model) + ":generateContent", ""
+	case wire.StreamGenerate:
+		return "/v1beta/models/" + url.PathEscape(model) + ":streamGenerateContent", "alt=sse"
+	}
+	return "/v1/chat/completions", ""
+}
+
+// events carries whole events of the upstream's stream to the client's
+// dialect. The result is valid until the next call.
+func (k *carriage) events(whole []byte) ([]byte, error) {
+	k.begin()
+	k.out = k.out[:0]
+	for name, data := range wire.Events(whole) {
+		if err := k.decoder.Event(name, data, k.emit); err != nil {
+			return k.out, err
+		}
+	}
+	return k.out, nil
+}
+
+// end says that the upstream's stream has ended, and returns what the client's
+// dialect ends with.
+func (k *carriage) end() []byte {
+	k.begin()
+	k.out = k.out[:0]
+	k.decoder.End(k.emit)
+	if k.array && k.began {
+		k.out = append(k.out, ']')
+	}
+	return k.out
+}
+
+func (k *carriage) begin() {
+	if k.decoder == nil {
+		k.decoder, k.encoder = k.to.NewDecoder(), k.from.NewEncoder(k.asked)
+	}
+}
+
+func (k *carriage) emit(e *neutral.Event) {
+	if e.Kind == neutral.End {
+		if k.ended {
+			return
+		}
+		k.ended = true
+	}
+	at := len(k.out)
+	k.out = k.encoder.Append(k.out, e)
+	if !k.array || len(k.out) == at {
+		return
+	}
+	events := append([]byte(nil), k.out[at:]...)
+	k.out = k.out[:at]
+	for _, data := range wire.Events(events) {
+		mark := ",\r\n"
+		if !k.began {
+			mark, k.began = "[", true
+		}
+		k.out = append(append(k.out, mark...), data...)
+	}
+}
+
+// reply carries a whole reply.
+func (k *carriage) reply(body []byte) ([]byte, error) {
+	r, err := k.to.DecodeReply(body)
+	if err != nil {
+		return nil, err
+	}
+	return k.from.EncodeReply(r, k.asked), nil
+}
+
+// sequence is the number of a Responses stream's next event.
+func (k *carriage) sequence() int64 {
+	if s, ok := k.encoder.(interface{ Sequence() int64 }); ok {
+		return s.Sequence()
+	}
+	return 0
+}
+
+// failure says an upstream's error reply in the client's dialect: the status
+// and the words stay, the shape and the class are the client's own API's.
+func (k *carriage) failure(x *Exchange, f *failure) {
+	told := *f.err.Upstream
+	told.Type, told.RequestID = "", x.ID
+	f.resp.body = x.Endpoint.Dialect.Error(told)
+	f.resp.header = k.header(x, f.resp.header)
+	f.resp.header["Content-Type"] = []string{"application/json"}
+}
+
+// header is what a client is told of a foreign upstream's headers: the id of
+// the request under its own API's name, and how long to wait. The rest speaks
+// of another API's account and limits.
+func (k *carriage) header(x *Exchange, in http.Header) http.Header {
+	out := make(http.Header, 4)
+	for _, name := range [...]string{"Content-Type", "Retry-After", "Retry-After-Ms", "X-Should-Retry"} {
+		if v := in[name]; v != nil {
+			out[name] = v
+		}
+	}
+	if id := requestID(in); id != "" {
+		setIDHeader(out, x, id)
+	}
+	return out
+}
+
+// droppedParams are the members that the target was not told; nil carriage: none.
+func (k *carriage) droppedParams() []string {
+	if k == nil {
+		return nil
+	}
+	return k.dropped
+}
+
+// maxCarried bounds a whole reply that is carried: it has to be read to be
+// written anew.
+const maxCarried = 64 << 20
+
+// relayCarried carries a whole reply across dialects.
+func (a *attempt) relayCarried(body io.Reader) *failure {
+	a.whole = wholes.Get().(*wire.Reply)
+	a.whole.Reset(a.api)
+	buf, whole, err := readUpTo(body, a.resp.ContentLength, maxCarried)
+	if err != nil {
+		return a.cut(err)
+	}
+	a.whole.Feed(buf)
+	if bad := wire.CheckReply(a.api, a.resp.Header.Get("Content-Type"), buf, whole, a.whole); bad != nil {
+		return a.invalid(bad.Error())
+	}
+	carried, err := a.carry.reply(buf)
+	if err != nil || !whole {
+		return a.invalid("a reply that could not be read")
+	}
+	a.resp.Header = a.carry.header(a.x, a.resp.Header)
+	a.resp.Header["Content-Type"] = []string{"application/json"}
+	a.resp.StatusCode = http.StatusOK
+	return a.answer(carried)
+}
