@@ -137,7 +137,7 @@ func (w *messagesWriter) restOf(at string) {
 func (w *messagesWriter) arrange() (system []Part, turns []Turn) {
 	all := w.r.Turns
 	if w.own {
-		if len(all) > 0 && all[0].Role == System {
+		if len(all) > 0 && all[0].Role == System && all[0].Extra == nil {
 			return all[0].Parts, all[1:]
 		}
 		return nil, all

@@ -165,9 +165,7 @@ func decodeMessagesRequest(body []byte, _ string, _ bool) (*Request, error) {
 		MaxOutput: m.MaxTokens, Temperature: orNil(m.Temperature), TopP: orNil(m.TopP), TopK: orNil(m.TopK),
 		Stop: m.StopSequences, ServiceTier: m.ServiceTier, Cache: orNil(m.CacheControl), IncludeUsage: true,
 	}
-	if len(m.System.parts) > 0 {
-		r.Turns = append([]Turn{{Role: System, Parts: m.System.parts}}, r.Turns...)
-	}
+	m.leadingSystem(r)
 	if m.ServiceTier == "standard_only" {
 		r.ServiceTier = "default"
 	}
@@ -188,6 +186,19 @@ func decodeMessagesRequest(body []byte, _ string, _ bool) (*Request, error) {
 		return nil, err
 	}
 	return r, m.output(r)
+}
+
+// leadingSystem makes one turn of the system member and of system messages
+// before all others, which say the same.
+func (m *messagesRequest) leadingSystem(r *Request) {
+	parts := m.System.parts
+	for len(r.Turns) > 0 && r.Turns[0].Role == System && r.Turns[0].Extra == nil {
+		parts = append(parts, r.Turns[0].Parts...)
+		r.Turns = r.Turns[1:]
+	}
+	if len(parts) > 0 {
+		r.Turns = append([]Turn{{Role: System, Parts: parts}}, r.Turns...)
+	}
 }
 
 // addRest keeps members of an object that is otherwise taken apart.
