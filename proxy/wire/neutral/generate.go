@@ -125,7 +125,7 @@ func (r *partReader) part(p *geminiPart) {
 		return
 	case p.InlineData != nil:
 		b := p.InlineData
-		r.add(Part{Kind: mediaKind(b.MimeType), Media: &Media{MIME: b.MimeType, Data: b.Data, Name: b.DisplayName}}, inParts, p.Rest)
+		r.add(Part{Kind: mediaKind(b.MimeType), Media: &Media{MIME: b.MimeType, Data: b.Data, Name: b.DisplayName}}, inContents, p.Rest)
 	case p.FileData != nil:
 		r.file(p)
 	case p.Text != nil && p.Thought:
@@ -133,7 +133,7 @@ func (r *partReader) part(p *geminiPart) {
 		return
 	case p.Text != nil:
 		if *p.Text != "" {
-			r.add(Part{Kind: Text, Text: *p.Text}, inParts, p.Rest)
+			r.add(Part{Kind: Text, Text: *p.Text}, inContents, p.Rest)
 		}
 	case len(p.Rest) > len("{}"):
 		r.parts = append(r.parts, Part{Kind: Opaque, Raw: p.opaque(), From: Generate})
@@ -145,8 +145,8 @@ func (r *partReader) part(p *geminiPart) {
 	}
 }
 
-// inParts begins the names of a part's members.
-const inParts = "contents.parts."
+// inContents begins the names of a part's members.
+const inContents = "contents.parts."
 
 // add adds a part with those of its members that only Gemini knows; at is
 // where they stand.
@@ -190,7 +190,7 @@ func (r *partReader) file(p *geminiPart) {
 	if isYouTube(f.FileURI) {
 		kind = Video
 	}
-	r.add(Part{Kind: kind, Media: m}, inParts, p.Rest)
+	r.add(Part{Kind: kind, Media: m}, inContents, p.Rest)
 }
 
 // thought joins the pieces of one thought: its words come before its seal.
@@ -219,7 +219,7 @@ func (r *partReader) call(p *geminiPart) {
 	if p.ThoughtSignature != "" {
 		call.From, call.Signature = signature(p.ThoughtSignature)
 	}
-	r.add(Part{Kind: Call, Call: call}, inParts, p.Rest)
+	r.add(Part{Kind: Call, Call: call}, inContents, p.Rest)
 }
 
 // result reads a tool's answer. {"output": "…"} and {"error": "…"}, as Google's

@@ -1,6 +1,9 @@
 package neutral
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // generateWriter writes one request for Gemini.
 type generateWriter struct {
@@ -460,6 +463,9 @@ func (w *generateWriter) choice() {
 	w.objKey("toolConfig")
 	empty := len(w.b)
 	mode := map[ChoiceMode]string{SayAuto: "AUTO", Never: "NONE", Required: "ANY", Only: "ANY"}[c.Mode]
+	if w.own && slices.ContainsFunc(w.r.Rest, func(m Member) bool { return m.Name == validated }) {
+		mode = "VALIDATED"
+	}
 	if mode != "" && (w.own || len(w.r.Tools) > 0) {
 		w.objKey("functionCallingConfig")
 		w.strKey("mode", mode)
@@ -480,7 +486,7 @@ func (w *generateWriter) within(object string) {
 		return
 	}
 	for _, m := range w.r.Rest {
-		if name, ok := strings.CutPrefix(m.Name, object); ok && len(m.Value) > 0 {
+		if name, ok := strings.CutPrefix(m.Name, object); ok && len(m.Value) > 0 && !strings.Contains(name, ".") {
 			w.member(Member{Name: name, Value: m.Value})
 		}
 	}

@@ -33,6 +33,7 @@ type geminiCandidate struct {
 			} `json:"web"`
 		} `json:"groundingChunks,case:ignore"`
 	} `json:"groundingMetadata,omitzero,case:ignore"`
+	Logprobs *geminiLogprobs `json:"logprobsResult,omitzero,case:ignore"`
 }
 
 // cites are the web pages that an answer was grounded on.
@@ -50,11 +51,13 @@ func (c *geminiCandidate) cites() []Citation {
 }
 
 // geminiStops are the finish reasons with a meaning of their own; every other
-// one is a fault of the model or of the request (MALFORMED_FUNCTION_CALL …).
+// one is a fault of the model or of the request.
 var geminiStops = map[string]StopReason{
 	"STOP": StopEnd, "MAX_TOKENS": StopLength,
 	"SAFETY": StopFilter, "RECITATION": StopFilter, "BLOCKLIST": StopFilter, "PROHIBITED_CONTENT": StopFilter,
 	"SPII": StopFilter, "IMAGE_SAFETY": StopFilter, "IMAGE_PROHIBITED_CONTENT": StopFilter, "IMAGE_RECITATION": StopFilter, "LANGUAGE": StopFilter,
+	"MALFORMED_FUNCTION_CALL": StopFault, "UNEXPECTED_TOOL_CALL": StopFault, "TOO_MANY_TOOL_CALLS": StopFault, "MALFORMED_RESPONSE": StopFault,
+	"MISSING_THOUGHT_SIGNATURE": StopFault, "OTHER": StopFault, "NO_IMAGE": StopFault, "IMAGE_OTHER": StopFault, "ESCALATION": StopFault,
 }
 
 // geminiStop reads a finish reason. calls says that the model wants tools called.
@@ -71,8 +74,11 @@ func geminiStop(reason string, calls bool) StopReason {
 	return stop
 }
 
-// writeGeminiStop is its inverse.
-func writeGeminiStop(stop StopReason) string {
+// writeGeminiStop is its inverse; raw is the upstream's own word.
+func writeGeminiStop(stop StopReason, raw string) string {
+	if own, ok := geminiStops[raw]; ok && (own == stop || own == StopEnd && stop == StopTools) {
+		return raw
+	}
 	switch stop {
 	case StopLength, StopContext:
 		return "MAX_TOKENS"
@@ -118,7 +124,7 @@ func decodeGenerateReply(body []byte) (*Reply, error) {
 		if cites := c.cites(); len(cites) > 0 && last >= 0 {
 			p.parts[last].Cites, p.parts[last].From = cites, Generate
 		}
-		r.Choices = append(r.Choices, Candidate{Parts: p.parts, Stop: geminiStop(c.FinishReason, calls), RawStop: c.FinishReason})
+		r.Choices = append(r.Choices, Candidate{Parts: p.parts, Stop: geminiStop(c.FinishReason, calls), RawStop: c.FinishReason, Logprobs: c.Logprobs.neutral()})
 	}
 	if len(r.Choices) == 0 && in.PromptFeedback != nil {
 		r.Choices = []Candidate{{Stop: StopFilter, RawStop: in.PromptFeedback.BlockReason}}
@@ -154,14 +160,23 @@ func encodeGenerateReply(reply *Reply, r *Request) []byte {
 		w.endArr()
 		w.strKey("role", "model")
 		w.endObj()
-		w.strKey("finishReason", writeGeminiStop(c.Stop))
+		w.strKey("finishReason", writeGeminiStop(c.Stop, c.RawStop))
 		w.intKey("index", int64(i))
+		w.webCites(allCites(c.Parts))
+		w.logprobs(readLogprobs(c.Logprobs))
 		w.endObj()
 	}
 	w.endArr()
 	writeTail(&w, reply.Usage, reply.HasUsage, modelOr(reply.Model, r), reply.ID)
 	w.endObj()
 	return w.b
+}
+
+func allCites(parts []Part) (list []Citation) {
+	for i := range parts {
+		list = append(list, parts[i].Cites...)
+	}
+	return list
 }
 
 func modelOr(served string, r *Request) string {
@@ -190,32 +205,42 @@ func writeReplyPart(w *jsonw, parts []Part, i int) {
 		}
 		w.obj()
 		w.strKey("text", p.Text)
-		if i+1 < len(parts) && bareSeal(&parts[i+1]) {
-			w.strKey("thoughtSignature", parts[i+1].Thought.Signature)
-		}
+		w.strIf("thoughtSignature", hanging(parts, i))
 		w.endObj()
 	case Thinking:
-		if bareSeal(p) && i > 0 && parts[i-1].Kind == Text && parts[i-1].Text != "" {
-			return
+		if i > 0 && hanging(parts, i-1) != "" {
+			return // written with the part before it
 		}
 		writeThought(w, p.Thought.Text, p.Thought.From, p.Thought.seal())
 	case Call:
 		writeCall(w, p.Call, p.Call.Args)
 	case Image, Audio, Video, File:
-		if p.Media.Data == "" {
-			return
-		}
-		w.obj()
-		w.objKey("inlineData")
-		w.strKey("mimeType", p.Media.MIME)
-		w.strKey("data", p.Media.Data)
-		w.endObj()
-		w.endObj()
+		writeReplyMedia(w, p, hanging(parts, i))
 	case Opaque:
 		if p.From == Generate {
 			w.raw(p.Raw)
 		}
 	}
+}
+
+func writeReplyMedia(w *jsonw, p *Part, seal string) {
+	m := p.Media
+	if m.Data == "" && m.URL == "" {
+		return
+	}
+	w.obj()
+	if m.Data != "" {
+		w.objKey("inlineData")
+		w.strKey("mimeType", mimeOf(p))
+		w.strKey("data", m.Data)
+	} else {
+		w.objKey("fileData")
+		w.strKey("mimeType", mimeOf(p))
+		w.strKey("fileUri", m.URL)
+	}
+	w.endObj()
+	w.strIf("thoughtSignature", seal)
+	w.endObj()
 }
 
 func writeThought(w *jsonw, text string, from API, seal string) {

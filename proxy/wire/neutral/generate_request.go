@@ -152,6 +152,9 @@ func readTools(r *Request, t *geminiTool) {
 	}
 }
 
+// validated names a mode that only Gemini has.
+const validated = inToolConfig + "functionCallingConfig.mode"
+
 func readChoice(r *Request, c *geminiChoice) {
 	if c == nil {
 		return
@@ -161,8 +164,11 @@ func readChoice(r *Request, c *geminiChoice) {
 	}
 	f := &c.FunctionCallingConfig
 	switch strings.ToUpper(f.Mode) {
-	case "AUTO", "VALIDATED":
+	case "AUTO":
 		r.Choice.Mode = SayAuto
+	case "VALIDATED": // as AUTO, with calls that keep to their schemas
+		r.Choice.Mode = SayAuto
+		r.Rest = append(r.Rest, Member{Name: validated, Value: jsontext.Value(`"VALIDATED"`)})
 	case "NONE":
 		r.Choice.Mode = Never
 	case "ANY":

@@ -64,6 +64,9 @@ func (d *generateDecoder) candidate(c *geminiCandidate, emit func(*Event)) {
 	if cites := c.cites(); len(cites) > 0 && ch.open && ch.kind == Text {
 		emit(&Event{Kind: CiteDelta, Choice: c.Index, Index: ch.index, Part: &Part{Kind: Text, Cites: cites, From: Generate}})
 	}
+	if list := c.Logprobs.neutral(); list != nil {
+		emit(&Event{Kind: LogprobsDelta, Choice: c.Index, Logprobs: list})
+	}
 	if c.FinishReason == "" {
 		return
 	}
@@ -72,32 +75,40 @@ func (d *generateDecoder) candidate(c *geminiCandidate, emit func(*Event)) {
 }
 
 func (d *generateDecoder) part(ch *generateChoice, choice int, p *geminiPart, emit func(*Event)) {
-	if p.Text != nil && p.FunctionCall == nil {
+	if p.Text != nil && p.FunctionCall == nil && p.FunctionResponse == nil && p.InlineData == nil && p.FileData == nil {
 		d.text(ch, choice, p, emit)
 		return
 	}
 	r := partReader{newID: d.ids.make, match: d.ids.match}
 	r.part(p)
 	for i := range r.parts {
-		part := &r.parts[i]
 		ch.close(choice, emit)
-		e := Event{Choice: choice, Index: ch.index}
-		e.Kind, e.Part = Open, part
-		emit(&e)
-		if part.Kind == Call {
-			ch.calls = true
-			if part.Call.Args != "" {
-				emit(&Event{Kind: ArgsDelta, Choice: choice, Index: ch.index, Text: part.Call.Args})
-			}
-			if part.Call.Signature != "" {
-				emit(&Event{Kind: SealDelta, Choice: choice, Index: ch.index, Part: part})
-			}
-		}
-		if part.Kind == Thinking {
-			emit(&Event{Kind: SealDelta, Choice: choice, Index: ch.index, Part: part})
-		}
+		d.whole(ch, choice, &r.parts[i], emit)
 		ch.open = true
 		ch.close(choice, emit)
+	}
+}
+
+// whole tells a part that has come in one piece.
+func (d *generateDecoder) whole(ch *generateChoice, choice int, p *Part, emit func(*Event)) {
+	open := *p
+	switch p.Kind {
+	case Call:
+		ch.calls = true
+		open.Call = &ToolCall{ID: p.Call.ID, Name: p.Call.Name}
+		emit(&Event{Kind: Open, Choice: choice, Index: ch.index, Part: &open})
+		if p.Call.Args != "" {
+			emit(&Event{Kind: ArgsDelta, Choice: choice, Index: ch.index, Text: p.Call.Args})
+		}
+		if p.Call.Signature != "" {
+			emit(&Event{Kind: SealDelta, Choice: choice, Index: ch.index, Part: p})
+		}
+	case Thinking:
+		open.Thought = &Thought{From: p.Thought.From}
+		emit(&Event{Kind: Open, Choice: choice, Index: ch.index, Part: &open})
+		emit(&Event{Kind: SealDelta, Choice: choice, Index: ch.index, Part: p})
+	default:
+		emit(&Event{Kind: Open, Choice: choice, Index: ch.index, Part: p})
 	}
 }
 
@@ -110,7 +121,7 @@ func (d *generateDecoder) text(ch *generateChoice, choice int, p *geminiPart, em
 	if ch.open && (ch.kind != kind || ch.sealed && *p.Text != "") {
 		ch.close(choice, emit)
 	}
-	if !ch.open && (*p.Text != "" || p.Thought) {
+	if !ch.open && (*p.Text != "" || p.Thought && p.ThoughtSignature != "") {
 		ch.open, ch.kind, ch.sealed = true, kind, false
 		part := &Part{Kind: kind}
 		if kind == Thinking {
@@ -162,6 +173,8 @@ type generateEncoder struct {
 	model    string
 	parts    map[[2]int]*Part // open parts, by choice and index; calls gather their arguments
 	stops    []Event
+	cites    map[int][]Citation  // by choice
+	logprobs map[int][]openToken // by choice: since the last chunk
 	usage    costs.Usage
 	hasUsage bool
 }
@@ -183,6 +196,16 @@ func (g *generateEncoder) Append(dst []byte, e *Event) []byte {
 		if p := g.parts[at]; p != nil && p.Call != nil {
 			p.Call.Args += e.Text
 		}
+	case CiteDelta:
+		if g.cites == nil {
+			g.cites = make(map[int][]Citation)
+		}
+		g.cites[e.Choice] = append(g.cites[e.Choice], e.Part.Cites...)
+	case LogprobsDelta:
+		if g.logprobs == nil {
+			g.logprobs = make(map[int][]openToken)
+		}
+		g.logprobs[e.Choice] = append(g.logprobs[e.Choice], readLogprobs(e.Logprobs)...)
 	case SealDelta:
 		g.seal(g.parts[at], e.Part)
 	case Close:
@@ -283,6 +306,8 @@ func (g *generateEncoder) chunk(dst []byte, choice int, f func(w *jsonw)) []byte
 	w.strKey("role", "model")
 	w.endObj()
 	w.intKey("index", int64(choice))
+	w.logprobs(g.logprobs[choice])
+	delete(g.logprobs, choice)
 	w.endObj()
 	w.endArr()
 	writeTail(&w, costs.Usage{}, false, g.model, g.id)
@@ -292,6 +317,9 @@ func (g *generateEncoder) chunk(dst []byte, choice int, f func(w *jsonw)) []byte
 
 // end writes the last event: why each choice has stopped, and the usage.
 func (g *generateEncoder) end(dst []byte) []byte {
+	if len(g.stops) == 0 && !g.hasUsage {
+		return dst
+	}
 	w := jsonw{b: append(dst, "data: "...), line: true}
 	w.obj()
 	w.arrKey("candidates")
@@ -306,8 +334,10 @@ func (g *generateEncoder) end(dst []byte) []byte {
 		w.endArr()
 		w.strKey("role", "model")
 		w.endObj()
-		w.strKey("finishReason", writeGeminiStop(s.Reason))
+		w.strKey("finishReason", writeGeminiStop(s.Reason, s.RawStop))
 		w.intKey("index", int64(s.Choice))
+		w.webCites(g.cites[s.Choice])
+		w.logprobs(g.logprobs[s.Choice])
 		w.endObj()
 	}
 	w.endArr()
