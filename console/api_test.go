@@ -96,6 +96,7 @@ func TestBadBodies(t *testing.T) {
 	check(`{"name":"x"} {}`, "Something follows")
 	check(`{"expires_in":"soon"}`, "expires_in wants")
 	check(`{"expires_in":"1h","expires":"2027-01-01T00:00:00Z"}`, "no expires beside it")
+	check(`{"models":["gpt-*",""]}`, "name among the models is empty")
 	check(`{"expires":"2020-01-01T00:00:00Z"}`, "expired already")
 	check(`{"name":"a\nb"}`, "name wants a text")
 	check(`{"name":"`+strings.Repeat("x", 201)+`"}`, "name wants a text")

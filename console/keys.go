@@ -70,6 +70,9 @@ func (n *newKey) spec(now time.Time) (ledger.KeySpec, error) {
 			return s, err
 		}
 	}
+	if slices.Contains(n.Models, "") {
+		return s, bad("A name among the models is empty.")
+	}
 	if len(n.Models) > maxItems || len(n.Tags) > maxItems {
 		return s, bad("There may be up to %d models and as many tags.", maxItems)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,9 @@ func newKeysCreateCommand() *cobra.Command {
 			}
 			if spec.Tags, err = parseTags(tags); err != nil {
 				return err
+			}
+			if slices.Contains(spec.Models, "") {
+				return &failure{code: 2, err: errors.New("read --models: a name is empty")}
 			}
 			return withKeys(cmd, func(keys *ledger.Keys) error {
 				k, token, err := keys.Create(cmd.Context(), actor(), spec)

@@ -118,9 +118,14 @@ func eachRow[T any](columns []column[T], rows iter.Seq2[T, error], write func([]
 }
 
 // noFormulas puts a quote before what a spreadsheet would run: customers and
-// tags are what clients have sent. Numbers stay numbers.
+// tags are what clients have sent. Numbers stay numbers. The dash that stands
+// for nothing in a table is an empty cell.
 func noFormulas(cells []string) []string {
 	for i, cell := range cells {
+		if cell == "-" {
+			cells[i] = ""
+			continue
+		}
 		if cell == "" || !strings.ContainsRune("=+-@", rune(cell[0])) {
 			continue
 		}
