@@ -66,7 +66,11 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	k := &carriage{from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api}
 	asked, err := x.meaning(k.from)
 	if err != nil {
-		return nil, &failure{err: carryError(err)}
+		e := carryError(err)
+		if e.Code == ForeignDialect { // not even its own API would take it
+			e.Code = BadRequest
+		}
+		return nil, &failure{err: e, elsewhere: true, unsent: true}
 	}
 	told := *asked
 	told.Model = model
@@ -77,7 +81,7 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 		err = notes.Err()
 	}
 	if err != nil {
-		return nil, &failure{err: carryError(err), elsewhere: true}
+		return nil, &failure{err: carryError(err), elsewhere: true, unsent: true}
 	}
 	k.dropped = notes.Dropped
 	k.array = x.Endpoint.API == wire.StreamGenerate && !x.expectsEvents

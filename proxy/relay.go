@@ -123,6 +123,7 @@ type failure struct {
 	again, elsewhere bool
 	after            time.Duration // what the upstream asked us to wait
 	spent            bool          // the upstream had begun to work: tokens are counted
+	unsent           bool          // nothing was sent, so that going elsewhere is no retry
 	plainer          bool          // to be asked again at once without stream_options
 	resp             *upstream     // the upstream's own error reply, to be passed if nothing better comes
 }
@@ -195,10 +196,12 @@ func (c *carrier) fallback() (Target, bool) {
 // next picks where to go after a failure: an untried weighted target at once,
 // the same one again after a pause, then the fallbacks.
 func (c *carrier) next(f *failure) (t Target, wait time.Duration, ok bool) {
-	if c.left > 0 && c.fellBack == 0 && f.elsewhere {
+	if (c.left > 0 || f.unsent) && c.fellBack == 0 && f.elsewhere {
 		for i, t := range c.plan.targets {
 			if !c.tried[i] && t.Provider.breakerFor(t.model(c.x.Model)).allow(time.Now()) {
-				c.left--
+				if !f.unsent {
+					c.left--
+				}
 				c.tried[i], c.last = true, i
 				return t, 0, true
 			}

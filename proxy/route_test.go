@@ -353,6 +353,10 @@ func TestForeignDialect(t *testing.T) {
 	}
 	n := len(v.seen())
 	resp, got := g.post("/v1/chat/completions", `{"model":"foreign"}`)
+	if resp.StatusCode != 400 || !strings.Contains(got, `"param":"messages"`) || len(v.seen()) != n {
+		t.Errorf("what not even its own API would take: %d %s", resp.StatusCode, got)
+	}
+	resp, got = g.post("/v1/embeddings", `{"model":"foreign","input":"x"}`) // only conversations are carried
 	if resp.StatusCode != 400 || !strings.Contains(got, "openai") || !strings.Contains(got, "anthropic") || !strings.Contains(got, "dialect_not_carried") || len(v.seen()) != n {
 		t.Errorf("%d %s", resp.StatusCode, got)
 	}

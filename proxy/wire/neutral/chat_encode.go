@@ -406,7 +406,7 @@ func (e *chatWriter) streamOptions() {
 			rest = append(rest, Member{name, m.Value})
 		}
 	}
-	usage := r.IncludeUsage || r.Stream && !e.own()
+	usage := r.Stream && (r.IncludeUsage || !e.own())
 	if !usage && rest == nil {
 		return
 	}
