@@ -66,7 +66,7 @@ func TestRepliesWithoutText(t *testing.T) {
 // takes a second for a megabyte, so it is counted only where the upstream
 // does not say what it used.
 func TestLargePromptIsNotCountedFirst(t *testing.T) {
-	letters := make([]byte, 200<<10)
+	letters := make([]byte, 100<<10)
 	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range letters {
 		letters[i] = byte('a' + rng.IntN(26))
