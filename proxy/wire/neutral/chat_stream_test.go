@@ -252,7 +252,7 @@ func TestChatStreamOddities(t *testing.T) {
 }
 
 // joinChatDelta adds a delta to what has come, as OpenAI's Python SDK does.
-func joinChatDelta(t testing.TB, acc, delta map[string]any) {
+func joinChatDelta(t rapid.TB, acc, delta map[string]any) {
 	for k, v := range delta {
 		old, there := acc[k]
 		if !there || old == nil || k == "index" || k == "type" {
@@ -282,7 +282,7 @@ func joinChatDelta(t testing.TB, acc, delta map[string]any) {
 }
 
 // accumulateChat rebuilds the messages of a chat client's stream.
-func accumulateChat(t testing.TB, sse []byte) (messages []map[string]any, finish []string, usage any) {
+func accumulateChat(t rapid.TB, sse []byte) (messages []map[string]any, finish []string, usage any) {
 	t.Helper()
 	text, ok := strings.CutSuffix(string(sse), "data: [DONE]\n\n")
 	if !ok {
@@ -448,7 +448,7 @@ func TestChatStreamLaw(t *testing.T) {
 		if _, err := mockllm.ReadStream(wire.Chat, sse); err != nil {
 			rt.Fatalf("%v: %s", err, sse)
 		}
-		messages, finish, usage := accumulateChat(t, sse)
+		messages, finish, usage := accumulateChat(rt, sse)
 		for i, c := range want.Choices {
 			if calls, ok := messages[i]["tool_calls"].([]any); ok {
 				for _, x := range calls {

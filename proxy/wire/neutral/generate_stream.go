@@ -95,13 +95,10 @@ func (d *generateDecoder) whole(ch *generateChoice, choice int, p *Part, emit fu
 	switch p.Kind {
 	case Call:
 		ch.calls = true
-		open.Call = &ToolCall{ID: p.Call.ID, Name: p.Call.Name}
+		open.Call = &ToolCall{ID: p.Call.ID, Name: p.Call.Name, Signature: p.Call.Signature, From: p.Call.From} // others' ids carry the seal
 		emit(&Event{Kind: Open, Choice: choice, Index: ch.index, Part: &open})
 		if p.Call.Args != "" {
 			emit(&Event{Kind: ArgsDelta, Choice: choice, Index: ch.index, Text: p.Call.Args})
-		}
-		if p.Call.Signature != "" {
-			emit(&Event{Kind: SealDelta, Choice: choice, Index: ch.index, Part: p})
 		}
 	case Thinking:
 		open.Thought = &Thought{From: p.Thought.From}
