@@ -22,7 +22,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -147,10 +146,25 @@ func reachable(addr string) error {
 }
 
 // buffers is the pool that ReverseProxy copies with.
-type buffers struct{ pool sync.Pool }
+type buffers chan []byte
 
-func (b *buffers) Get() []byte  { return b.pool.Get().([]byte) }
-func (b *buffers) Put(p []byte) { b.pool.Put(p) } //nolint:staticcheck // 32 KiB a copy outweigh the slice's header
+// Get takes a buffer from the pool, or makes one.
+func (b buffers) Get() []byte {
+	select {
+	case p := <-b:
+		return p
+	default:
+		return make([]byte, 32<<10)
+	}
+}
+
+// Put gives a buffer back, unless the pool is full.
+func (b buffers) Put(p []byte) {
+	select {
+	case b <- p:
+	default:
+	}
+}
 
 // tunedProxy is httputil.ReverseProxy as one would use it in earnest: kept
 // connections, a buffer pool, no compression, and the request's body read
@@ -160,8 +174,6 @@ func tunedProxy(target string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := &buffers{}
-	pool.pool.New = func() any { return make([]byte, 32<<10) }
 	rp := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) },
 		Transport: &http.Transport{
@@ -169,7 +181,7 @@ func tunedProxy(target string) (http.Handler, error) {
 			MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second,
 			DisableCompression: true, ForceAttemptHTTP2: true,
 		},
-		BufferPool: pool,
+		BufferPool: make(buffers, 256),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := make([]byte, r.ContentLength)
