@@ -178,11 +178,13 @@ func (w *messagesWriter) arrange() (system []Part, turns []Turn) {
 	return system, turns
 }
 
-// kept are the parts of another dialect's turn that can be written here.
+// kept are the parts of another dialect's turn that can be written here. A
+// block of white space is an error, and left out beside others.
 func (w *messagesWriter) kept(parts []Part, role Role) []Part {
 	kept := make([]Part, 0, len(parts))
 	for i := range parts {
-		if w.keeps(&parts[i], role) {
+		blank := parts[i].Kind == Text && len(parts) > 1 && strings.TrimSpace(parts[i].Text) == ""
+		if !blank && w.keeps(&parts[i], role) {
 			kept = append(kept, parts[i])
 		}
 	}
@@ -192,7 +194,7 @@ func (w *messagesWriter) kept(parts []Part, role Role) []Part {
 func (w *messagesWriter) keeps(p *Part, role Role) bool {
 	switch p.Kind {
 	case Text, Refusal:
-		return strings.TrimSpace(p.Text) != "" // an empty block is an error
+		return p.Text != ""
 	case Image:
 		if role == Assistant {
 			w.refuse(FeatureImages, "Anthropic models take no pictures in their own turns; put them into a user's turn")
@@ -326,7 +328,9 @@ func (w *messagesWriter) tool(t *Tool) {
 	w.strIf("description", description)
 	switch {
 	case t.Custom:
-		w.refuse(FeatureCustomTools, "the tool %s takes free text, and those of Anthropic's models JSON objects; offer a function", t.Name)
+		if w.r.From != Responses { // its encoder makes free text of the calls again
+			w.refuse(FeatureCustomTools, "the tool %s takes free text, and those of Anthropic's models JSON objects; offer a function", t.Name)
+		}
 		w.key("input_schema")
 		w.lit(customSchema)
 	case given(t.Schema):
