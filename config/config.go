@@ -97,6 +97,7 @@ type Route struct {
 	Fallbacks []Target
 	Retries   int
 	Timeouts  Timeouts
+	Lossy     bool // across dialects: leave out, and say, what would change the meaning
 }
 
 // A Target is a provider and the model asked of it.

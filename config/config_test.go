@@ -204,7 +204,7 @@ func TestWarnings(t *testing.T) {
 	check("providers:\n  o: {kind: openai, api_key: k, base_url: 'http://far.example.com/v1'}", "weir.yaml:2: providers.o.base_url: the key goes over the network in the clear")
 	check("providers:\n  o: {kind: openai, api_key: k, base_url: 'http://10.0.0.5:8000/v1'}")
 	two := "providers: {o: {kind: openai, api_key: k}, c: {kind: anthropic, api_key: k}, m: {kind: mock}}\nroutes:\n"
-	check(two+" - {model: x, targets: [{provider: o}, {provider: c}]}", "weir.yaml:3: routes[0]: its targets speak openai and anthropic: a caller of one is passed over by the other")
+	check(two+" - {model: x, targets: [{provider: o}, {provider: c}]}", "weir.yaml:3: routes[0]: its targets speak openai and anthropic: conversations are carried from one to the other, other calls (embeddings, images, …) pass over it")
 	check(two + " - {model: x, targets: [{provider: o}, {provider: m}]}")
 	check(two+" - {model: 'g*', targets: [{provider: o}]}\n - {model: 'gpt/4', targets: [{provider: o}]}",
 		`weir.yaml:4: routes[1]: it is never reached: "g*" in line 3 matches all that it does`)

@@ -82,6 +82,8 @@ var routeShape = object(
 	key("fallbacks", "Where it goes next when the targets fail, in order.", list(targetShape), func(r *Route) *[]Target { return &r.Fallbacks }),
 	key("retries", "Further tries after the first. Default 0.", whole, func(r *Route) *int { return &r.Retries }),
 	key("timeouts", "Bounds of one attempt, and of the whole call.", timeoutsShape, func(r *Route) *Timeouts { return &r.Timeouts }),
+	key("lossy", "Across dialects: what cannot be told to a target and would change the meaning is a 400 (refuse), or is left out and said (allow). Default refuse.",
+		oneOf(map[string]bool{"refuse": false, "allow": true}), func(r *Route) *bool { return &r.Lossy }),
 	absent[Route]("hedge"), absent[Route]("hedging"), absent[Route]("cache"), absent[Route]("limits"), absent[Route]("strategy"),
 )
 

@@ -299,7 +299,8 @@ func (c *Config) unknownProvider(d *decoder, here string, t *Target) {
 	d.at(&t.Provider, hint, "%s.provider: unknown provider %q%s", here, clip(t.Provider), meant(t.Provider, names))
 }
 
-// warnDialects tells of targets that some of the route's callers cannot reach.
+// warnDialects tells of targets that some of the route's callers reach with
+// their conversations alone.
 func (c *Config) warnDialects(d *decoder, where string, r *Route) {
 	first := ""
 	for _, t := range append(slices.Clone(r.Targets), r.Fallbacks...) {
@@ -312,7 +313,7 @@ func (c *Config) warnDialects(d *decoder, where string, r *Route) {
 			first = dialect
 		case dialect:
 		default:
-			d.warn(r, "Weir does not carry calls across dialects in this version", "%s: its targets speak %s and %s: a caller of one is passed over by the other", where, first, dialect)
+			d.warn(r, "docs/dialects.md says what is carried, mapped, dropped and refused", "%s: its targets speak %s and %s: conversations are carried from one to the other, other calls (embeddings, images, …) pass over it", where, first, dialect)
 			return
 		}
 	}

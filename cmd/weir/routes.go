@@ -86,7 +86,7 @@ func newRouteRow(c *config.Config, id string, r config.Route, t config.Target, a
 	case !p.HasKey() && c.Auth != config.AuthPassthrough:
 		row.Note = "no api_key: passed over"
 	case config.Dialect(p.Kind) != "" && config.Dialect(first.Kind) != "" && config.Dialect(p.Kind) != config.Dialect(first.Kind):
-		row.Note = "for callers of the " + config.Dialect(p.Kind) + " API only"
+		row.Note = "carried for callers of other APIs"
 	}
 	return row
 }
