@@ -46,7 +46,7 @@ var chatFields = []Field{
 	{FeatureThoughts, "messages.reasoning_content", Dropped, "chat completions take no reasoning back"},
 	{FeatureReasoning, "reasoning_effort", Mapped, "a budget as the nearest effort; none for models that do not reason"},
 	{FeatureSummary, "reasoning.exclude", Dropped, "a server that shows reasoning always does"},
-	{FeatureMaxOutput, "max_completion_tokens", Carried, "max_tokens where the model is not one of OpenAI's that reason"},
+	{FeatureMaxOutput, "max_completion_tokens", Carried, "max_tokens where the model is not OpenAI's"},
 	{FeatureTemperature, "temperature", Carried, "dropped for OpenAI's models that reason: they refuse it"},
 	{FeatureTopP, "top_p", Carried, "dropped for OpenAI's models that reason: they refuse it"},
 	{FeatureTopK, "top_k", Carried, "dropped for OpenAI's own models: they refuse it"},
@@ -336,7 +336,7 @@ func openAIModel(model string) bool {
 }
 
 // reasoningModel reports whether it is one of OpenAI's that reason: they take
-// max_completion_tokens only, and no temperature.
+// no temperature.
 func reasoningModel(model string) bool {
 	name := baseModel(model)
 	if strings.HasPrefix(name, "gpt-5") {

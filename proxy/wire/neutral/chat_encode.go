@@ -246,7 +246,7 @@ func (e *chatWriter) named(name string) {
 func (e *chatWriter) sampling() {
 	r, w := e.r, &e.w
 	name := "max_tokens"
-	if reasoningModel(r.Model) {
+	if e.openAI {
 		name = "max_completion_tokens"
 	}
 	w.intIf(name, r.MaxOutput)
@@ -295,7 +295,8 @@ func (e *chatWriter) reasoning() {
 	case effort != "":
 		w.strKey("reasoning_effort", effort)
 	}
-	if q.Summary != "" {
+	unasked := e.r.From == Messages && !q.Adapt // thinking with a budget is shown by itself
+	if q.Summary != "" || q.Show && !unasked {
 		e.drop(FeatureSummary)
 	}
 }

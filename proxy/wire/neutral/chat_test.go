@@ -169,7 +169,7 @@ func TestChatEncodeForeign(t *testing.T) {
 		}
 	}
 	n := int64(100)
-	check(func(r *Request) { r.MaxOutput = &n }, []string{`"max_tokens":100`})
+	check(func(r *Request) { r.MaxOutput = &n }, []string{`"max_completion_tokens":100`})
 	check(func(r *Request) { r.MaxOutput, r.Model = &n, "gpt-5-mini" }, []string{`"max_completion_tokens":100`})
 	check(func(r *Request) { r.MaxOutput, r.Model = &n, "o3" }, []string{`"max_completion_tokens":100`})
 	check(func(r *Request) { r.MaxOutput, r.Model = &n, "qwen/qwen3-8b" }, []string{`"max_tokens":100`})
