@@ -431,6 +431,33 @@ func TestObjectsAreRememberedByAccount(t *testing.T) {
 	}
 }
 
+// Gemini's objects have names instead of ids, a file's below a member of its own.
+func TestGeminiObjectsAreRememberedByAccount(t *testing.T) {
+	made := func(name string) *vendor {
+		return newVendor(t, func(w http.ResponseWriter, r *http.Request, body string) {
+			if strings.HasPrefix(r.URL.Path, "/upload/") {
+				says(200, fmt.Sprintf(`{"file":{"name":"files/f-%s","displayName":"n"}}`, name))(w, r, body)
+				return
+			}
+			says(200, fmt.Sprintf(`{"name":"cachedContents/c-%s","model":"models/m"}`, name))(w, r, body)
+		})
+	}
+	a, b := made("a"), made("b")
+	g := newRig(t, Settings{Providers: []ProviderSettings{
+		{Name: "a", Kind: "gemini", BaseURL: a.url, APIKey: "AIza-a"}, {Name: "b", Kind: "gemini", BaseURL: b.url, APIKey: "AIza-b"},
+	}})
+	for name, v := range map[string]*vendor{"a": a, "b": b} {
+		g.post("/upload/v1beta/files", `{}`, "X-Weir-Provider", name)
+		g.post("/v1beta/cachedContents", `{}`, "X-Weir-Provider", name)
+		for _, path := range []string{"/v1beta/files/f-" + name, "/v1beta/cachedContents/c-" + name} {
+			before := len(v.seen())
+			if resp, got := g.do("GET", path, ""); resp.StatusCode != 200 || len(v.seen()) != before+1 {
+				t.Errorf("%s: %d %s", path, resp.StatusCode, got)
+			}
+		}
+	}
+}
+
 func TestReload(t *testing.T) {
 	v, w := newVendor(t, anyReply), newVendor(t, anyReply)
 	g := newRig(t, Settings{Providers: []ProviderSettings{openaiNamed("a", v)}})

@@ -205,6 +205,8 @@ func (f *facts) rootMember(k key, span Span, raw []byte) {
 		f.flat = string(raw) == `"error"`
 	case keyID, keyResponseID:
 		f.setID(raw)
+	case keyName:
+		f.resourceName(raw)
 	case keyModel, keyModelVersion:
 		setText(&r.ServedModel, raw)
 	case keyServiceTier:
@@ -274,6 +276,10 @@ func (f *facts) innerMember(root, k key, raw []byte) {
 		if k == keyReason {
 			f.stop(k, raw)
 		}
+	case keyFile:
+		if k == keyName {
+			f.resourceName(raw)
+		}
 	}
 }
 
@@ -299,6 +305,16 @@ func (f *facts) deepMember(s *scanner, d int, raw []byte) {
 func (f *facts) choiceStop(raw []byte) {
 	if reason := text(raw); reason != "" {
 		f.read.StopReason, f.finished, f.content = reason, true, true
+	}
+}
+
+// resourceName takes the name of an object that has no id: Gemini's.
+func (f *facts) resourceName(raw []byte) {
+	switch f.api {
+	case Files, Batches, CachedContents:
+		if bytes.HasPrefix(raw, []byte(`"files/`)) || bytes.HasPrefix(raw, []byte(`"cachedContents/`)) || bytes.HasPrefix(raw, []byte(`"batches/`)) {
+			f.setID(raw)
+		}
 	}
 }
 

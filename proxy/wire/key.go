@@ -135,6 +135,7 @@ const (
 	keyTranscript
 	keyObfuscation
 	keyObject
+	keyFile
 	numKeys
 )
 
@@ -266,6 +267,7 @@ var keyNames = [numKeys]string{
 	keyXGroq:                      "x_groq",
 	keyTranscript:                 "transcript",
 	keyObject:                     "object",
+	keyFile:                       "file",
 	keyObfuscation:                "obfuscation",
 }
 
