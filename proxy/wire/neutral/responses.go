@@ -43,7 +43,7 @@ var responsesFields = []Field{
 	{FeatureFileIDs, "input.content.file_id", Refused, "a file's id means nothing to another vendor; carried from chat completions"},
 	{FeatureTools, "tools", Carried, ""},
 	{FeatureCustomTools, "tools", Carried, ""},
-	{FeatureVendorTools, "tools", Dropped, "only web search has an equal"},
+	{FeatureVendorTools, "tools", Refused, "but for web search, which becomes OpenAI's"},
 	{FeatureStrictTools, "tools.strict", Carried, "not given is false, which is not this API's default"},
 	{FeatureChoice, "tool_choice", Carried, ""},
 	{FeatureChoiceOf, "tool_choice", Carried, "allowed_tools"},
@@ -137,6 +137,9 @@ func (t *Thought) readSeal(encrypted string) {
 func responsesID(id string) string {
 	if strings.HasPrefix(id, "resp_") {
 		return id
+	}
+	if id == "" {
+		return "resp_weir"
 	}
 	return "resp_" + plainID(id)
 }

@@ -3,6 +3,7 @@ package neutral
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,7 +15,6 @@ type responsesWriter struct {
 	n      *Notes
 	own    bool     // the request came in this dialect: it goes back as it was
 	custom []string // the ids of calls of custom tools
-	vendor bool     // a tool of another vendor's has been left out
 }
 
 // encodeResponsesRequest writes a body for an upstream that speaks this API.
@@ -205,18 +205,22 @@ func vendorOf(api API) string {
 
 // citations are a text's annotations, of URLs where another vendor wrote them.
 func (w *responsesWriter) citations(p *Part) []byte {
-	list := appendAnnotations(nil, p.Cites, p.From)
+	list := appendAnnotations(nil, p.Cites, p.From, utf8.RuneCountInString(p.Text))
 	if len(p.Cites) > 0 && len(list) == 0 {
 		w.drop(FeatureCitations)
 	}
 	return list
 }
 
-// appendAnnotations appends citations as the elements of a list.
-func appendAnnotations(dst []byte, cites []Citation, from API) []byte {
+// appendAnnotations appends citations as the elements of a list. One of a whole
+// part is of all its characters.
+func appendAnnotations(dst []byte, cites []Citation, from API, characters int) []byte {
 	w := jsonw{b: dst, line: true}
 	for i := range cites {
-		c := &cites[i]
+		c := cites[i]
+		if c.Start == 0 && c.End == 0 {
+			c.End = int64(characters)
+		}
 		switch {
 		case from == Responses && c.Raw != nil:
 			w.raw(c.Raw)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"weir/costs"
 )
@@ -44,10 +45,11 @@ type outPart struct {
 	part          Part // as it was opened
 	call          ToolCall
 	thought       Thought
-	text          []byte   // all that is known
-	sent          int      // how much of it is told
-	cites         [][]byte // annotations, as they are written
-	noted         int      // how many of them are told
+	text          []byte     // all that is known
+	sent          int        // how much of it is told
+	cites         []Citation // told when the text is whole, as they may be of all of it
+	from          API        // of cites
+	annotations   []byte     // the cites, as they are written
 	logs          []byte
 	begun, closed bool
 	free          bool // a custom tool's call that came as a function's
@@ -277,13 +279,12 @@ func (p *outPart) take(ev *Event) {
 	case SealDelta:
 		p.seal(ev.Part)
 	case CiteDelta:
-		if ev.Part == nil {
-			return
-		}
-		for i := range ev.Part.Cites {
-			if one := appendAnnotations(nil, ev.Part.Cites[i:i+1], ev.Part.From); len(one) > 0 {
-				p.cites = append(p.cites, one)
+		if ev.Part != nil {
+			for _, c := range ev.Part.Cites {
+				c.Raw = c.Raw.Clone()
+				p.cites = append(p.cites, c)
 			}
+			p.from = ev.Part.From
 		}
 	case Close:
 		p.closed = true
@@ -418,15 +419,10 @@ func (e *responsesEncoder) writeText(p *outPart) {
 		})
 		p.sent, e.logs = len(p.text), nil
 	}
-	for ; p.noted < len(p.cites); p.noted++ {
-		e.content("response.output_text.annotation.added", func(w *jsonw) {
-			w.intKey("annotation_index", int64(p.noted))
-			w.rawKey("annotation", p.cites[p.noted])
-		})
-	}
 	if !p.closed {
 		return
 	}
+	e.annotate(p)
 	p.logs, e.logs = joinElements(p.logs, e.logs), nil
 	e.content(kind+".done", func(w *jsonw) {
 		if p.part.Kind == Refusal {
@@ -443,6 +439,23 @@ func (e *responsesEncoder) writeText(p *outPart) {
 	})
 }
 
+// annotate tells the citations of a text that is whole.
+func (e *responsesEncoder) annotate(p *outPart) {
+	told, characters := int64(0), utf8.RuneCount(p.text)
+	for i := range p.cites {
+		one := appendAnnotations(nil, p.cites[i:i+1], p.from, characters)
+		if len(one) == 0 {
+			continue // of no URL
+		}
+		e.content("response.output_text.annotation.added", func(w *jsonw) {
+			w.intKey("annotation_index", told)
+			w.rawKey("annotation", one)
+		})
+		p.annotations = joinElements(p.annotations, one)
+		told++
+	}
+}
+
 // content writes an event of the open message's last part.
 func (e *responsesEncoder) content(kind string, rest func(w *jsonw)) {
 	e.event(kind, func(w *jsonw) {
@@ -456,7 +469,7 @@ func (e *responsesEncoder) content(kind string, rest func(w *jsonw)) {
 func (p *outPart) writeContent(w *jsonw, whole bool) {
 	var text, cites, logs []byte
 	if whole {
-		text, cites, logs = p.text, bytes.Join(p.cites, []byte{','}), p.logs
+		text, cites, logs = p.text, p.annotations, p.logs
 	}
 	if p.part.Kind == Refusal {
 		w.refusal(string(text))

@@ -37,8 +37,7 @@ func (w *responsesWriter) tool(t *Tool) {
 		w.strKey("type", "web_search")
 		w.endObj()
 	default:
-		w.drop(FeatureVendorTools)
-		w.vendor = true
+		w.refuse(FeatureVendorTools, "the tool %s is run by %s; offer a function instead", t.Name, vendorOf(t.From))
 	}
 }
 
@@ -341,9 +340,6 @@ func (w *responsesWriter) unsaid() {
 	}
 	if r.N > 1 {
 		w.refuse(FeatureN, "the Responses API gives one answer for each request; send several requests")
-	}
-	if w.vendor && (r.Choice.Mode == Required || r.Choice.Mode == Only) && !slices.ContainsFunc(r.Tools, func(t Tool) bool { return t.Raw == nil }) {
-		w.refuse(FeatureVendorTools, "the tool that is to be called is run by %s", vendorOf(r.From))
 	}
 }
 

@@ -231,7 +231,6 @@ func TestResponsesForeign(t *testing.T) {
 	check(Request{Tools: []Tool{{Name: "c", Custom: true, Grammar: jsontext.Value(`{"type":"grammar","grammar":{"syntax":"lark","definition":"x"}}`)}}, Choice: Choice{Mode: Only, Names: []string{"c"}}}, "",
 		`"format":{"type":"grammar","syntax":"lark","definition":"x"}`, `"tool_choice":{"type":"custom","name":"c"}`)
 	check(Request{From: Messages, Tools: []Tool{{Name: "web_search", Raw: jsontext.Value(`{"type":"web_search_20250305","name":"web_search"}`), From: Messages}}}, "", `"tools":[{"type":"web_search"}]`)
-	check(Request{From: Messages, Tools: []Tool{{Name: "bash", Raw: jsontext.Value(`{"type":"bash_20250124","name":"bash"}`), From: Messages}}}, memberName(Messages, FeatureVendorTools), `!"tools"`)
 	check(Request{Turns: []Turn{{Role: System, Parts: text("s")}, {Parts: text("u")}}}, "", `{"type":"message","role":"system","content":"s"}`)
 	check(Request{From: Messages, Turns: []Turn{{Role: Assistant, Parts: []Part{
 		{Kind: Thinking, Thought: &Thought{Text: "t", Signature: "s", From: Messages}},
@@ -254,7 +253,7 @@ func TestResponsesForeign(t *testing.T) {
 	check(Request{Format: Format{Kind: JSONObject}}, "", `"text":{"format":{"type":"json_object"}}`, `"role":"developer","content":"Answer with one JSON object."`)
 	check(Request{ServiceTier: "standard", User: "u", Logprobs: true}, "", `"service_tier":"default"`, `"safety_identifier":"u"`, includeLogprobs)
 	check(Request{Turns: []Turn{{Role: Assistant, Parts: []Part{{Kind: Text, Text: "a", From: Messages, Cites: []Citation{{URL: "https://x", Title: "t", Raw: jsontext.Value(`{"a":1}`)}}}}}}}, "",
-		`"annotations":[{"type":"url_citation","url":"https://x","title":"t","start_index":0,"end_index":0}]`)
+		`"annotations":[{"type":"url_citation","url":"https://x","title":"t","start_index":0,"end_index":1}]`)
 }
 
 func TestResponsesRefusals(t *testing.T) {
@@ -277,6 +276,7 @@ func TestResponsesRefusals(t *testing.T) {
 	check(with(Part{Kind: Audio, Media: &Media{Data: "aGk="}}), memberName(Chat, FeatureAudio))
 	check(with(Part{Kind: Video, Media: &Media{Data: "aGk="}}), memberName(Chat, FeatureVideo))
 	check(with(Part{Kind: Opaque, Raw: jsontext.Value(`{"type":"x"}`), From: Chat}), memberName(Chat, FeatureVendorTools))
+	check(Request{Tools: []Tool{{Name: "bash", Raw: jsontext.Value(`{"type":"bash_20250124","name":"bash"}`), From: Messages}}}, memberName(Chat, FeatureVendorTools))
 	check(Request{Choice: Choice{Raw: jsontext.Value(`{"type":"x"}`), From: Chat}}, memberName(Chat, FeatureChoice))
 }
 
