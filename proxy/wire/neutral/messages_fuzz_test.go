@@ -1,6 +1,7 @@
 package neutral
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -54,6 +55,20 @@ func FuzzMessagesRequest(f *testing.F) {
 	})
 }
 
+// goldenStream is the stream that the mock answers a golden request with.
+func goldenStream(t testing.TB, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "internal", "mockllm", "testdata", "golden", name+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stream, ok := bytes.Cut(text, []byte("event-stream; charset=utf-8\n"))
+	if !ok {
+		t.Fatalf("%s is no stream", name)
+	}
+	return bytes.ReplaceAll(stream, []byte("\\r\n"), []byte("\r\n")) // the files have plain line ends
+}
+
 func FuzzMessagesReply(f *testing.F) {
 	f.Add([]byte(`{"id":"msg_1","model":"m","content":[{"type":"text","text":"a","citations":[{"type":"char_location"}]},{"type":"tool_use","id":"a","name":"f","input":{"x":1},"caller":{}},{"type":"thinking","thinking":"","signature":"s"},{"type":"redacted_thinking","data":"d"},{"type":"novel"}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2,"service_tier":"batch"}}`))
 	f.Add([]byte(`{}`))
@@ -82,12 +97,7 @@ func FuzzMessagesStream(f *testing.F) {
 		f.Fatalf("no streams: %v", err)
 	}
 	for _, file := range golden {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		_, stream, _ := strings.Cut(string(text), "event-stream; charset=utf-8\n")
-		f.Add([]byte(stream))
+		f.Add(goldenStream(f, strings.TrimSuffix(filepath.Base(file), ".txt")))
 	}
 	f.Add(sse(startEvent, `content_block_start ,"index":0,"content_block":{"type":"redacted_thinking","data":"d"}`, "message_stop"))
 	f.Add(sse(`message_delta ,"delta":{"stop_reason":"x"}`, startEvent, `content_block_start ,"index":7,"content_block":{"type":"tool_use","input":{}}`))
@@ -110,11 +120,10 @@ func FuzzMessagesStream(f *testing.F) {
 		if !ended {
 			return
 		}
-		told, err := mockllm.ReadStream(wire.Messages, out)
+		_, err := mockllm.ReadStream(wire.Messages, out)
 		if err != nil && !strings.Contains(err.Error(), "without id") && !strings.Contains(err.Error(), "is no object") {
 			t.Fatalf("%v\n%s\nfrom\n%s", err, out, stream)
 		}
-		_ = told
 	})
 }
 
@@ -123,12 +132,8 @@ func FuzzMessagesStream(f *testing.F) {
 func TestMessagesStreamGolden(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join("..", "..", "..", "internal", "mockllm", "testdata", "golden", "messages-*stream.txt"))
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, stream, _ := strings.Cut(string(text), "event-stream; charset=utf-8\n")
-		want, err := mockllm.ReadStream(wire.Messages, []byte(stream))
+		stream := goldenStream(t, strings.TrimSuffix(filepath.Base(file), ".txt"))
+		want, err := mockllm.ReadStream(wire.Messages, stream)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +141,7 @@ func TestMessagesStreamGolden(t *testing.T) {
 		d := messagesCodec.NewDecoder()
 		var out []byte
 		emit := func(e *Event) { out = enc.Append(out, e) }
-		events, _ := mockllm.Events([]byte(stream))
+		events, _ := mockllm.Events(stream)
 		for _, e := range events {
 			if err := d.Event(e.Name, []byte(e.Data), emit); err != nil {
 				t.Fatal(err)
