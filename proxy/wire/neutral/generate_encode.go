@@ -272,19 +272,15 @@ func (w *generateWriter) call(p *Part, first bool) {
 	w.strKey("name", c.Name)
 	w.key("args")
 	switch {
+	case c.Custom:
+		w.freeText(c.Args)
 	case strings.TrimSpace(c.Args) == "":
 		w.empty()
 	case isObject(c.Args):
 		w.raw([]byte(c.Args))
 	default:
-		w.obj()
-		w.strKey("input", c.Args)
-		w.endObj()
-		feature := FeatureTools
-		if c.Custom {
-			feature = FeatureCustomTools
-		}
-		w.refuse(feature, "the arguments of the call of %q are no JSON object, and Gemini takes nothing else", c.Name)
+		w.freeText(c.Args)
+		w.refuse(FeatureTools, "the arguments of the call of %q are no JSON object, and Gemini takes nothing else", c.Name)
 	}
 	w.endObj()
 	switch {
@@ -294,6 +290,13 @@ func (w *generateWriter) call(p *Part, first bool) {
 		w.strKey("thoughtSignature", skipValidator)
 	}
 	w.extra(p)
+	w.endObj()
+}
+
+// freeText writes a custom tool's input, as its one argument.
+func (w *jsonw) freeText(s string) {
+	w.obj()
+	w.strKey("input", s)
 	w.endObj()
 }
 
@@ -406,7 +409,7 @@ func (w *generateWriter) tools() {
 			w.raw(t.Raw)
 		case t.Raw != nil:
 			w.refuse(FeatureVendorTools, "a tool that another vendor runs cannot be had from Gemini")
-		case t.Custom:
+		case t.Custom && w.r.From != Responses: // whose encoder makes free text of the calls again
 			w.refuse(FeatureCustomTools, "the custom tool %q takes free text, and Gemini's tools take JSON objects alone", t.Name)
 		default:
 			w.function(t)
@@ -438,8 +441,15 @@ func (w *generateWriter) function(t *Tool) {
 	}
 	w.obj()
 	w.strKey("name", t.Name)
-	w.strIf("description", t.Description)
-	if given(t.Schema) {
+	description := t.Description
+	if t.Custom && given(t.Grammar) {
+		description = strings.TrimSpace(description + "\n\nThe input has this format: " + string(t.Grammar))
+	}
+	w.strIf("description", description)
+	switch {
+	case t.Custom:
+		w.rawKey("parametersJsonSchema", []byte(customSchema))
+	case given(t.Schema):
 		w.rawKey("parametersJsonSchema", t.Schema)
 	}
 	if w.own {

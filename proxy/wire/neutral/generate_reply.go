@@ -270,9 +270,7 @@ func writeCall(w *jsonw, c *ToolCall, args string) {
 	case isObject(args):
 		w.raw([]byte(args))
 	default: // free text, or what is no JSON: the words stay
-		w.obj()
-		w.strKey("input", args)
-		w.endObj()
+		w.freeText(args)
 	}
 	w.endObj()
 	if c.Signature != "" {

@@ -37,7 +37,7 @@ var messagesFields = []Field{
 	{FeatureSchema, "output_config.format", Carried, "by an instruction for models before Claude 4.5"},
 	{FeatureVerbosity, "", Dropped, "no such setting"},
 	{FeatureUser, "metadata.user_id", Carried, ""},
-	{FeatureMetadata, "metadata", Dropped, "all but user_id"},
+	{FeatureMetadata, "", Dropped, "metadata has a user_id only"},
 	{FeatureTier, "service_tier", Mapped, "default as standard_only, auto as auto; others are dropped"},
 	{FeatureCacheKey, "", Dropped, "the cache goes by the prompt"},
 	{FeatureCacheMarks, "messages.content.cache_control", Carried, "the last four"},
