@@ -112,6 +112,9 @@ func (p *Proxy) admitCaller(r *http.Request, x *Exchange, found credential) erro
 			}
 			token, found = found.token, credential{}
 		}
+		if token == "" && found.token == "" { // our own keys are not for whoever comes by
+			return refuse(Unauthorized, "No API key was sent. Send the provider's own key, as its SDK does.")
+		}
 		x.Caller.credential = found
 	default:
 		token = "" // nobody is asked who they are

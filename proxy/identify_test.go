@@ -258,6 +258,7 @@ func TestPassthrough(t *testing.T) {
 	check("another kind's key where none is configured", chat, "only", "", "", "Authorization", "Bearer sk-ant-1")
 	check("another kind's key falls to a configured one", chat, "m", "Authorization", "Bearer sk-upstream-own", "Authorization", "Bearer sk-ant-1")
 	check("no key where none is configured", chat, "only", "", "")
+	check("no key where one is", chat, "m", "", "")
 	check("not at the route's first target", chat, "second", "Authorization", "Bearer sk-upstream-own", "Authorization", "Bearer sk-client")
 	check("two different", chat, "m", "", "", "Authorization", "Bearer sk-client", "X-Api-Key", "sk-other")
 	check("attribution", chat, "m", "Authorization", "Bearer sk-client", "Authorization", "Bearer sk-client", "X-Weir-Key", token)
