@@ -107,6 +107,7 @@ func TestChatRequestAcross(t *testing.T) {
 				if err != nil {
 					rt.Fatalf("%v: %s", err, there)
 				}
+				askChatMock(t, mockllm.Behaviour{}, back)
 				third, err := chatCodec.DecodeRequest(back, "", false)
 				if err != nil {
 					rt.Fatalf("%v: %s", err, back)

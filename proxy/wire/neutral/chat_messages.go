@@ -6,8 +6,12 @@ import (
 
 func (e *chatWriter) messages() {
 	e.w.arrKey("messages")
-	for i := range e.r.Turns {
-		t := &e.r.Turns[i]
+	turns := e.r.Turns
+	if !e.own() {
+		e.results(turns)
+	}
+	for i := 0; i < len(turns); i++ {
+		t := &turns[i]
 		switch t.Role {
 		case System:
 			e.message("system", t)
@@ -18,18 +22,60 @@ func (e *chatWriter) messages() {
 			}
 			e.message(role, t)
 		case Assistant:
-			e.assistant(t)
+			run := e.run(turns[i:])
+			i += run - 1
+			e.assistant(joined(turns[i+1-run : i+1]))
+			if !e.own() {
+				e.results(turns[i+1:])
+			}
 		default:
 			e.user(t)
 		}
 	}
-	if e.r.Format.Kind == JSONObject && !e.own() && !saysJSON(e.r.Turns) {
+	if e.r.Format.Kind == JSONObject && !e.own() && !saysJSON(turns) {
 		e.w.obj()
 		e.w.strKey("role", "system")
 		e.w.strKey("content", "Answer in JSON.")
 		e.w.endObj()
 	}
 	e.w.endArr()
+}
+
+// run counts the model's turns at the start of turns. Other dialects have a
+// turn for each call; chat has one message with all calls that are answered together.
+func (e *chatWriter) run(turns []Turn) int {
+	n := 1
+	for !e.own() && n < len(turns) && turns[n].Role == Assistant {
+		n++
+	}
+	return n
+}
+
+// joined is several turns of the model as one.
+func joined(turns []Turn) *Turn {
+	if len(turns) == 1 {
+		return &turns[0]
+	}
+	t := Turn{Role: Assistant, Name: turns[0].Name}
+	for i := range turns {
+		t.Parts = append(t.Parts, turns[i].Parts...)
+	}
+	return &t
+}
+
+// results writes the tool results that come before the model's next turn:
+// tool messages must follow their calls at once.
+func (e *chatWriter) results(turns []Turn) {
+	for i := range turns {
+		if turns[i].Role == Assistant {
+			return
+		}
+		for j := range turns[i].Parts {
+			if turns[i].Parts[j].Kind == Result {
+				e.result(&turns[i].Parts[j], &turns[i])
+			}
+		}
+	}
 }
 
 // head begins a message.
@@ -56,14 +102,16 @@ func (e *chatWriter) message(role string, t *Turn) {
 	e.tail(t)
 }
 
-// user writes a user's turn: a tool message for each result, as they must
-// follow the calls at once, and then what the user says.
+// user writes a user's turn. A foreign one's results are out already; what
+// they show, and a tool message can't, is said with the rest.
 func (e *chatWriter) user(t *Turn) {
 	results := 0
 	for i := range t.Parts {
 		if t.Parts[i].Kind == Result {
 			results++
-			e.result(&t.Parts[i], t)
+			if e.own() {
+				e.result(&t.Parts[i], t)
+			}
 		}
 	}
 	if results == 0 {

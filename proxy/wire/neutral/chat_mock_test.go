@@ -117,6 +117,16 @@ func TestChatMock(t *testing.T) {
 		Turn{Parts: []Part{{Kind: Result, Result: &ToolResult{ID: "toolu_1", Parts: []Part{{Kind: Image, Media: &Media{MIME: "image/png", Data: "iVBORw0KGgo="}}}}},
 			{Kind: Result, Result: &ToolResult{ID: "toolu_2", Parts: []Part{{Kind: Text, Text: "noon"}}}}, {Kind: Text, Text: "well?"}}})
 	check("tool loop", mockllm.Behaviour{}, loop)
+	apart := foreignRequest(true) // as Responses clients tell it: a turn for each item
+	call := func(id string) Turn {
+		return Turn{Role: Assistant, Parts: []Part{{Kind: Call, Call: &ToolCall{ID: id, Name: "time"}}}}
+	}
+	result := func(id string) Turn {
+		return Turn{Parts: []Part{{Kind: Result, Result: &ToolResult{ID: id, Parts: []Part{{Kind: Text, Text: "noon"}, {Kind: Image, Media: &Media{URL: "https://x.example/a.png"}}}}}}}
+	}
+	apart.Turns = append(apart.Turns, Turn{Role: Assistant, Parts: []Part{{Kind: Text, Text: "let me see"}}}, call("a"), call("b"),
+		result("a"), Turn{Role: Developer, Parts: []Part{{Kind: Text, Text: "be quick"}}}, result("b"), call("c"), result("c"))
+	check("a turn for each item", mockllm.Behaviour{}, apart)
 }
 
 // sansIDs leaves out the ids of calls: the mock's differ from request to request.
