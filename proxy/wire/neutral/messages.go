@@ -225,20 +225,20 @@ func readMedia(raw jsontext.Value) (Part, jsontext.Value, error) {
 	if s == nil {
 		return Part{}, nil, &CannotCarry{Member: "source", Msg: "must be an object"}
 	}
-	m := &Media{MIME: s.MediaType, Title: b.Title}
+	m := &Media{Title: b.Title}
 	p := Part{Kind: Image, Media: m, Cache: orNil(b.CacheControl)}
 	if b.Type == "document" {
 		p.Kind, m.Extra = File, documentExtra(b.Citations, b.Context)
 	}
 	switch s.Type {
 	case "base64":
-		m.Data = s.Data
+		m.MIME, m.Data = s.MediaType, s.Data
 	case "url":
 		m.URL = s.URL
 	case "file":
 		m.FileID = s.FileID
 	case "text":
-		m.Text = s.Data
+		m.MIME, m.Text = "text/plain", s.Data
 	case "content":
 		if m.Text = plainText(s.Content.parts); m.Text == "" {
 			return Part{Kind: Opaque, Raw: raw.Clone(), From: Messages}, nil, nil

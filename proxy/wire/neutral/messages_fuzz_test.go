@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -43,6 +44,9 @@ func FuzzMessagesRequest(f *testing.F) {
 		second, err := decodeMessagesRequest(again, "", false)
 		if err != nil {
 			t.Fatalf("%v: %s", err, again)
+		}
+		if utf8.Valid(body) && !reflect.DeepEqual(r, second) {
+			t.Fatalf("%s\nread as  %+v\nthen as %+v", again, r, second)
 		}
 		third, err := encodeMessagesRequest(second, &Notes{})
 		if err != nil || string(third) != string(again) {

@@ -16,7 +16,10 @@ func (w *messagesWriter) media(p *Part) {
 		w.drop(FeatureImageDetail)
 	}
 	mime := mediaType(m)
-	image := p.Kind == Image || strings.HasPrefix(mime, "image/")
+	if w.own {
+		mime = m.MIME
+	}
+	image := p.Kind == Image || strings.HasPrefix(mime, "image/") && !w.own
 	at := len(w.b)
 	w.obj()
 	if image {
