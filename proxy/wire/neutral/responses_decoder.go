@@ -235,7 +235,7 @@ func (d *responsesDecoder) close(p *inPart, whole *Part, emit func(*Event)) {
 }
 
 func (d *responsesDecoder) contentAdded(ev *responsesEvent, emit func(*Event)) {
-	switch blockType(jsontext.Value(ev.Part)) {
+	switch itemKind(jsontext.Value(ev.Part)) {
 	case "output_text":
 		d.content(ev, Text, emit)
 	case "refusal":
@@ -246,7 +246,7 @@ func (d *responsesDecoder) contentAdded(ev *responsesEvent, emit func(*Event)) {
 // contentDone closes a part of a message, with what has not been told of it.
 func (d *responsesDecoder) contentDone(ev *responsesEvent, emit func(*Event)) {
 	p := d.item(ev.OutputIndex).find(ev.ContentIndex)
-	if kind := blockType(jsontext.Value(ev.Part)); p == nil || kind != "output_text" && kind != "refusal" {
+	if kind := itemKind(jsontext.Value(ev.Part)); p == nil || kind != "output_text" && kind != "refusal" {
 		return
 	}
 	var c responsesContent
@@ -270,7 +270,7 @@ func (d *responsesDecoder) contentWhole(p *inPart, part *Part, emit func(*Event)
 func (d *responsesDecoder) added(ev *responsesEvent, emit func(*Event)) error {
 	it := d.item(ev.OutputIndex)
 	var in responsesInput
-	switch blockType(jsontext.Value(ev.Item)) {
+	switch itemKind(jsontext.Value(ev.Item)) {
 	case "function_call", "custom_tool_call", "reasoning":
 		if err := in.read(jsontext.Value(ev.Item)); err != nil {
 			return err

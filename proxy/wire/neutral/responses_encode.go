@@ -20,7 +20,7 @@ type responsesWriter struct {
 // encodeResponsesRequest writes a body for an upstream that speaks this API.
 func encodeResponsesRequest(r *Request, n *Notes) ([]byte, error) {
 	w := &responsesWriter{r: r, n: n, own: r.From == Responses}
-	w.b = make([]byte, 0, 2048)
+	w.b = make([]byte, 0, responsesSize(r))
 	w.obj()
 	w.strKey("model", r.Model)
 	w.input()
@@ -39,6 +39,38 @@ func encodeResponsesRequest(r *Request, n *Notes) ([]byte, error) {
 	w.rest()
 	w.endObj()
 	return w.b, n.Err()
+}
+
+// responsesSize is a first guess at a body's size, so that large pictures are
+// copied once.
+func responsesSize(r *Request) int {
+	size := 1024
+	var add func(parts []Part)
+	add = func(parts []Part) {
+		for i := range parts {
+			p := &parts[i]
+			size += 96 + len(p.Text) + len(p.Text)/16 + len(p.Raw)
+			if p.Media != nil {
+				size += len(p.Media.Data) + len(p.Media.URL)
+			}
+			if p.Call != nil {
+				size += len(p.Call.Args) + len(p.Call.Args)/8
+			}
+			if p.Thought != nil {
+				size += len(p.Thought.Sealed) + len(p.Thought.Text)
+			}
+			if p.Result != nil {
+				add(p.Result.Parts)
+			}
+		}
+	}
+	for i := range r.Turns {
+		add(r.Turns[i].Parts)
+	}
+	for i := range r.Tools {
+		size += 128 + len(r.Tools[i].Description) + len(r.Tools[i].Schema) + len(r.Tools[i].Raw)
+	}
+	return size
 }
 
 // drop notes a feature by the client's name for it, refuse refuses it.
@@ -109,7 +141,7 @@ func isContent(p Part) bool {
 	case Call, Result, Thinking:
 		return false
 	case Opaque:
-		kind := blockType(p.Raw)
+		kind := itemKind(p.Raw)
 		return p.From == Responses && !isOutputItem(kind) && (strings.HasPrefix(kind, "input_") || strings.HasPrefix(kind, "output_"))
 	}
 	return true
@@ -283,7 +315,7 @@ func (w *responsesWriter) image(m *Media, role Role) {
 	w.obj()
 	w.strKey("type", "input_image")
 	if !w.fileID(m.FileID) || m.URL != "" || m.Data != "" {
-		w.strKey("image_url", mediaURL(m, "image/png"))
+		w.mediaKey("image_url", m, "image/png")
 	}
 	switch {
 	case m.Detail != "":
@@ -294,15 +326,20 @@ func (w *responsesWriter) image(m *Media, role Role) {
 	w.endObj()
 }
 
-// mediaURL is the address of a media, which may be the data itself.
-func mediaURL(m *Media, otherwise string) string {
+// mediaKey writes the address of a media, which may be the data itself.
+func (w *jsonw) mediaKey(name string, m *Media, otherwise string) {
 	if m.Data == "" {
-		return m.URL
+		w.strKey(name, m.URL)
+		return
 	}
 	if m.MIME != "" {
 		otherwise = m.MIME
 	}
-	return DataURL(otherwise, m.Data)
+	w.strKey(name, DataURL(otherwise, ""))
+	w.b = w.b[:len(w.b)-1] // the closing quote
+	at := len(w.b) - 1
+	w.b = appendQuoted(w.b[:at], m.Data)
+	w.b[at] = ',' // over the data's own opening quote
 }
 
 // file writes a document. OpenAI wants a name with data.
@@ -323,15 +360,15 @@ func (w *responsesWriter) file(m *Media, role Role) {
 	w.fileID(m.FileID)
 	name := m.Name
 	if m.Data != "" {
-		data := m.Data
-		if m.MIME != "" || !w.own {
-			data = mediaURL(m, "application/pdf")
-		}
 		if name == "" && !w.own {
 			name = fileName(m)
 		}
 		w.strIf("filename", name)
-		w.strKey("file_data", data)
+		if m.MIME != "" || !w.own {
+			w.mediaKey("file_data", m, "application/pdf")
+		} else {
+			w.strKey("file_data", m.Data)
+		}
 	} else {
 		w.strIf("filename", name)
 		w.strIf("file_url", m.URL)

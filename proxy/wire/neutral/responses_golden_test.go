@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -213,6 +214,29 @@ func FuzzResponsesReply(f *testing.F) {
 			c.EncodeReply(reply, &Request{From: c.API})
 		}
 	})
+}
+
+// Large pictures are held once as they are read, and once as they are written.
+func TestResponsesLargeImages(t *testing.T) {
+	data := strings.Repeat("iVBORw0K", 1<<17)
+	body := []byte(`{"model":"gpt-4o","input":[{"role":"user","content":[`)
+	for i := range 4 {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"type":"input_image","image_url":"data:image/png;base64,`+data+`"}`...)
+	}
+	body = append(body, `]}]}`...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	out, err := encodeResponsesRequest(mustDecodeResponses(t, body), &Notes{})
+	runtime.ReadMemStats(&after)
+	if err != nil || len(out) < len(body) || !bytes.Contains(out, []byte(`"image_url":"data:image/png;base64,iVBO`)) {
+		t.Fatal(err)
+	}
+	if most, got := uint64(len(body))*5/2, after.TotalAlloc-before.TotalAlloc; got > most {
+		t.Errorf("%d bytes for a body of %d", got, len(body))
+	}
 }
 
 func BenchmarkResponsesRequest(b *testing.B) {

@@ -1,6 +1,7 @@
 package neutral
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -44,7 +45,7 @@ func (in *responsesInput) read(raw jsontext.Value) error {
 	if raw.Kind() != '{' {
 		return &CannotCarry{Msg: "must be an object"}
 	}
-	switch kind := blockType(raw); kind {
+	switch kind := itemKind(raw); kind {
 	case "", "message":
 		return in.message(raw)
 	case "function_call", "custom_tool_call":
@@ -62,6 +63,30 @@ func (in *responsesInput) read(raw jsontext.Value) error {
 		}
 	}
 	return nil
+}
+
+// itemKind is blockType, quick where type comes first, with white space or without.
+func itemKind(raw jsontext.Value) string {
+	rest, ok := bytes.CutPrefix(raw, []byte{'{'})
+	if !ok {
+		return ""
+	}
+	rest, ok = bytes.CutPrefix(bytes.TrimLeft(rest, " \n\t\r"), []byte(`"type"`))
+	if !ok {
+		return blockType(raw)
+	}
+	rest, ok = bytes.CutPrefix(bytes.TrimLeft(rest, " \n\t\r"), []byte{':'})
+	if !ok {
+		return blockType(raw)
+	}
+	rest, ok = bytes.CutPrefix(bytes.TrimLeft(rest, " \n\t\r"), []byte{'"'})
+	if !ok {
+		return blockType(raw)
+	}
+	if end := bytes.IndexAny(rest, "\"\\"); end >= 0 && rest[end] == '"' {
+		return string(rest[:end])
+	}
+	return blockType(raw)
 }
 
 // assistant adds a part to the model's turn.

@@ -257,7 +257,7 @@ func (l *responsesTools) tool(i int, raw jsontext.Value) error {
 		Format      jsontext.Value `json:"format"`
 		Rest        jsontext.Value `json:",embed"`
 	}
-	if kind := blockType(raw); kind != "function" && kind != "custom" {
+	if kind := itemKind(raw); kind != "function" && kind != "custom" {
 		if kind == "" {
 			return &CannotCarry{Member: indexed("tools", i) + ".type", Msg: "must be a string"}
 		}
