@@ -22,12 +22,15 @@ const maxCacheMarks = 4
 // messagesWriter writes one request for an upstream.
 type messagesWriter struct {
 	jsonw
-	r     *Request
-	n     *Notes
-	own   bool // the request came in this dialect: it goes back as it was
-	model claude
-	plan  messagesPlan
-	skip  int // cache marks to leave out
+	r   *Request
+	n   *Notes
+	own bool // the request came in this dialect: it goes back as it was
+	// foreign says that such a request holds other vendors' seals, which this
+	// one does not take.
+	foreign bool
+	model   claude
+	plan    messagesPlan
+	skip    int // cache marks to leave out
 
 	calls   int      // calls without an id, so far
 	waiting []string // the names that such calls got, not yet answered
@@ -36,9 +39,10 @@ type messagesWriter struct {
 // encodeMessagesRequest writes a body for an Anthropic upstream.
 func encodeMessagesRequest(r *Request, n *Notes) ([]byte, error) {
 	w := &messagesWriter{r: r, n: n, own: r.From == Messages, model: claudeOf(r.Model)}
-	w.b = make([]byte, 0, 1024)
+	w.b = make([]byte, 0, 1024+bulk(r.Turns))
 	if w.own {
 		w.plan = ownPlan(r)
+		w.stripSeals()
 	} else {
 		w.note()
 		w.makePlan()
@@ -132,11 +136,34 @@ func (w *messagesWriter) restOf(at string) {
 	}
 }
 
+// bulk is about how many bytes the turns' texts and media are.
+func bulk(turns []Turn) (n int) {
+	for i := range turns {
+		for j := range turns[i].Parts {
+			p := &turns[i].Parts[j]
+			n += 64 + len(p.Text) + len(p.Raw)
+			if p.Media != nil {
+				n += len(p.Media.Data) + len(p.Media.Text)
+			}
+			if p.Call != nil {
+				n += len(p.Call.Args)
+			}
+			if p.Result != nil {
+				n += bulk([]Turn{{Parts: p.Result.Parts}})
+			}
+		}
+	}
+	return n
+}
+
 // arrange parts the system's turns from the others. In requests of other
 // dialects turns of the same role become one, tool results first.
 func (w *messagesWriter) arrange() (system []Part, turns []Turn) {
 	all := w.r.Turns
 	if w.own {
+		if w.foreign {
+			all = ownTurns(all)
+		}
 		if len(all) > 0 && all[0].Role == System && all[0].Extra == nil {
 			return all[0].Parts, all[1:]
 		}

@@ -45,7 +45,7 @@ func FuzzMessagesRequest(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v: %s", err, again)
 		}
-		if utf8.Valid(body) && !reflect.DeepEqual(r, second) {
+		if utf8.Valid(body) && !HoldsSeals(body) && !bytes.Contains(body, []byte(callSeal)) && !reflect.DeepEqual(r, second) {
 			t.Fatalf("%s\nread as  %+v\nthen as %+v", again, r, second)
 		}
 		third, err := encodeMessagesRequest(second, &Notes{})

@@ -40,7 +40,7 @@ func (w *messagesWriter) turns(turns []Turn) {
 
 // part writes a content block.
 func (w *messagesWriter) part(p *Part) {
-	if len(p.Raw) != 0 && p.From == Messages {
+	if len(p.Raw) != 0 && p.From == Messages && !(p.Kind == Call && p.Call.Signature != "") {
 		w.raw(p.Raw)
 		return
 	}
@@ -84,7 +84,7 @@ func (w *messagesWriter) call(p *Part) {
 	id := messagesID(c.ID)
 	switch {
 	case w.own:
-		id = CallWithSeal(c.ID, c.From, c.Signature)
+		id = c.ID
 	case id == "":
 		w.calls++
 		id = "call_" + strconv.Itoa(w.calls)
