@@ -28,10 +28,16 @@ func holdGolden(t *testing.T, file string, got []byte) {
 	}
 }
 
+// A failer is a test, or one of rapid's.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // rebuilder puts a reply together from the events of a stream, strict about
 // their order.
 type rebuilder struct {
-	t     testing.TB
+	t     failer
 	reply Reply
 	open  map[[2]int]*Part
 	parts map[[2]int]int // events' index to place among the parts
@@ -93,7 +99,7 @@ func (b *rebuilder) take(e *Event) {
 }
 
 // rebuildStream decodes a stream and puts it together.
-func rebuildStream(t testing.TB, c *Codec, stream []byte) *Reply {
+func rebuildStream(t failer, c *Codec, stream []byte) *Reply {
 	t.Helper()
 	events, err := mockllm.Events(stream)
 	if err != nil {
@@ -102,6 +108,9 @@ func rebuildStream(t testing.TB, c *Codec, stream []byte) *Reply {
 	b := &rebuilder{t: t, open: map[[2]int]*Part{}, parts: map[[2]int]int{}}
 	d := c.NewDecoder()
 	for _, e := range events {
+		if e.Data == "[DONE]" && c.API == Chat {
+			continue
+		}
 		if err := d.Event(e.Name, []byte(e.Data), b.take); err != nil {
 			t.Fatalf("%v: %s", err, e.Data)
 		}
