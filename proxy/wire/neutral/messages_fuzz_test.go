@@ -191,3 +191,57 @@ func BenchmarkMessagesStreamEvent(b *testing.B) {
 		}
 	}
 }
+
+// Whatever events come, in whatever order, the client gets a stream of good
+// grammar, if an end comes; and nothing behind it.
+func FuzzMessagesEncoder(f *testing.F) {
+	f.Add([]byte{1, 0, 2, 0, 1, 1, 2, 1, 6, 0, 6, 1, 7, 0, 12, 0})
+	f.Add([]byte{0, 0, 17, 1, 33, 2, 3, 2, 3, 1, 4, 1, 6, 1, 6, 2, 12, 0, 12, 0})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		enc := messagesCodec.NewEncoder(&Request{Model: "m"})
+		var out []byte
+		ended := false
+		for i := 0; i+1 < len(script); i += 2 {
+			e := scriptedEvent(script[i], script[i+1])
+			before := len(out)
+			out = enc.Append(out, &e)
+			if ended && len(out) > before {
+				t.Fatalf("an event of kind %d behind the end wrote %s", e.Kind, out[before:])
+			}
+			ended = ended || e.Kind == End
+		}
+		if !ended {
+			end := Event{Kind: End}
+			out = enc.Append(out, &end)
+		}
+		if _, err := mockllm.ReadStream(wire.Messages, out); err != nil && !strings.Contains(err.Error(), "is no object") {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
+}
+
+// scriptedEvent is an event by two numbers: its kind and what it carries.
+func scriptedEvent(what, index byte) Event {
+	e := Event{Kind: EventKind(what % 13), Index: int(index % 4), Text: "x\n", ID: "id", Reason: StopTools}
+	p := Part{Kind: Kind(what / 16 % 10), From: Messages}
+	switch p.Kind {
+	case Call:
+		p.Call = &ToolCall{ID: "call", Name: "f", Args: `{"a":1}`, Signature: "s", From: Generate}
+	case Thinking:
+		p.Thought = &Thought{Text: "t", Signature: "s", From: Generate}
+		if index&16 != 0 {
+			p.Thought = &Thought{Sealed: "dark", From: Messages}
+		}
+	case Image:
+		p.Media = &Media{Data: "iVBORw0KGgo="}
+	case Opaque:
+		p.Raw = jsontext.Value(`{"type":"server_tool_use","id":"s","name":"n","input":{}}`)
+	case Text:
+		p.Text, p.Cites = "w", []Citation{{URL: "https://x"}}
+		p.From = Responses
+	}
+	if index&32 == 0 {
+		e.Part = &p
+	}
+	return e
+}
