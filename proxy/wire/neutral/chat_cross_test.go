@@ -13,7 +13,7 @@ import (
 	"weir/internal/mockllm"
 )
 
-// said lists what a conversation says, part by part: what must survive any dialect.
+// saidBy lists what a conversation says, part by part: what must survive any dialect.
 func saidBy(turns []Turn) []string {
 	var list []string
 	add := func(who Role, p *Part) {
@@ -86,11 +86,11 @@ func drawConversation(t *rapid.T) *Request {
 	return r
 }
 
-var others = []API{Responses, Messages, Generate}
+var chatOthers = []API{Responses, Messages, Generate}
 
 // A conversation of a chat client that another dialect tells comes back as it was.
 func TestChatRequestAcross(t *testing.T) {
-	for _, api := range others {
+	for _, api := range chatOthers {
 		c := byAPI(api)
 		t.Run(string(api), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
@@ -123,8 +123,8 @@ func TestChatRequestAcross(t *testing.T) {
 	}
 }
 
-// drawAnswer draws what a model of any vendor can say, with its vendor's seals.
-func drawAnswer(t *rapid.T, from API) *Reply {
+// drawChatAnswer draws what a model of any vendor can say, with its vendor's seals.
+func drawChatAnswer(t *rapid.T, from API) *Reply {
 	r := &Reply{ID: "id1", Model: "m", Created: 7, From: from}
 	c := Candidate{Stop: rapid.SampledFrom([]StopReason{StopEnd, StopLength, StopFilter}).Draw(t, "stop")}
 	word := drawWords()
@@ -163,13 +163,13 @@ func drawAnswer(t *rapid.T, from API) *Reply {
 // An upstream's answer is told to a chat client the same in a stream and
 // whole, and the client's next request brings the vendor its seals back.
 func TestChatAnswerAcross(t *testing.T) {
-	for _, api := range others {
+	for _, api := range chatOthers {
 		c := byAPI(api)
 		t.Run(string(api), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				client := &Request{From: Chat, Model: "m"}
 				own := &Request{From: api, Model: "m"}
-				reply := drawAnswer(rt, api)
+				reply := drawChatAnswer(rt, api)
 				body := c.EncodeReply(reply, own)
 				decoded, err := c.DecodeReply(body)
 				if err != nil {
@@ -191,14 +191,14 @@ func TestChatAnswerAcross(t *testing.T) {
 					}
 				}
 				dec.End(func(e *Event) { sse = out.Append(sse, e) })
-				sameAnswer(rt, whole, sse, there)
-				sealsReturn(rt, c, reply, whole)
+				sameChatAnswer(rt, whole, sse, there)
+				chatSealsReturn(rt, c, reply, whole)
 			})
 		})
 	}
 }
 
-func sameAnswer(t *rapid.T, whole, sse, there []byte) {
+func sameChatAnswer(t *rapid.T, whole, sse, there []byte) {
 	var want struct {
 		Choices []struct {
 			Message map[string]any
@@ -222,9 +222,9 @@ func sameAnswer(t *rapid.T, whole, sse, there []byte) {
 	}
 }
 
-// sealsReturn sends a whole chat message back in a request, as clients do, and
+// chatSealsReturn sends a whole chat message back in a request, as clients do, and
 // compares what the vendor reads there with what it had said.
-func sealsReturn(t *rapid.T, c *Codec, reply *Reply, whole []byte) {
+func chatSealsReturn(t *rapid.T, c *Codec, reply *Reply, whole []byte) {
 	var answer struct {
 		Choices []struct{ Message json.RawMessage }
 	}

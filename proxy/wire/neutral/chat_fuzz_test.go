@@ -69,8 +69,10 @@ func FuzzChatReply(f *testing.F) {
 // Whatever a server streams, the events are well-formed, and a client's
 // chunks made of them are read as the same.
 func FuzzChatStream(f *testing.F) {
-	f.Add(strings.Join([]string{chatDelta(`{"content":"a","tool_calls":[]}`), chatDelta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}`),
-		chatDelta(`{"content":"b","reasoning":"c"}`), chatDelta(`{"tool_calls":[{"index":1,"function":{"arguments":"}"}}]}`), chatFinished("stop"), "[DONE]"}, "\n"))
+	f.Add(strings.Join([]string{
+		chatDelta(`{"content":"a","tool_calls":[]}`), chatDelta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}`),
+		chatDelta(`{"content":"b","reasoning":"c"}`), chatDelta(`{"tool_calls":[{"index":1,"function":{"arguments":"}"}}]}`), chatFinished("stop"), "[DONE]",
+	}, "\n"))
 	f.Add(chatDelta(`{"reasoning_details":[{"type":"reasoning.encrypted","data":"x","index":3},{"summary":"s"}],"audio":{"data":"AA=="},"images":[{"image_url":"u"}],"annotations":[{}]}`))
 	f.Add(`{"choices":[{"index":-1,"delta":{"content":"x"}},{"index":7,"message":{"content":"x"},"finish_reason":"x"}]}`)
 	f.Fuzz(func(t *testing.T, lines string) {

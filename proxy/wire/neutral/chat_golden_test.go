@@ -36,7 +36,7 @@ func TestChatGoldenRequest(t *testing.T) {
 	holdGolden(t, "testdata/chat/agent.golden", got.Bytes())
 }
 
-func goldenReply() *Reply {
+func goldenChatReply() *Reply {
 	r := &Reply{ID: "msg_01", Model: "claude-sonnet-4-5", Created: 1764000000, HasUsage: true, ServiceTier: "standard", From: Messages, Choices: []Candidate{{
 		Stop: StopTools, Parts: []Part{
 			{Kind: Thinking, Thought: &Thought{Text: "A tram.", Signature: "EqQBCg==", From: Messages}},
@@ -45,7 +45,8 @@ func goldenReply() *Reply {
 			{Kind: Text, Text: ", I think."},
 			{Kind: Call, Call: &ToolCall{ID: "toolu_1", Name: "weather", Args: `{"city": "Lisbon"}`}},
 			{Kind: Call, Call: &ToolCall{ID: "fc_1", Name: "clock", Signature: "Z3NpZw==", From: Generate}},
-		}}}}
+		},
+	}}}
 	r.Usage.Set(costs.Input, 10)
 	r.Usage.Set(costs.InputCacheRead, 90)
 	r.Usage.Set(costs.Output, 7)
@@ -56,7 +57,7 @@ func goldenReply() *Reply {
 func TestChatGoldenReply(t *testing.T) {
 	var got bytes.Buffer
 	for _, r := range []*Request{{From: Chat}, {From: Chat, Legacy: true}} {
-		if err := json.Indent(&got, chatCodec.EncodeReply(goldenReply(), r), "", "  "); err != nil {
+		if err := json.Indent(&got, chatCodec.EncodeReply(goldenChatReply(), r), "", "  "); err != nil {
 			t.Fatal(err)
 		}
 		got.WriteByte('\n')
@@ -69,7 +70,7 @@ func TestChatGoldenStream(t *testing.T) {
 	for _, r := range []*Request{{From: Chat, IncludeUsage: true}, {From: Chat, Legacy: true}} {
 		enc := chatCodec.NewEncoder(r)
 		emit := func(e *Event) { got = enc.Append(got, e) }
-		reply := goldenReply()
+		reply := goldenChatReply()
 		emit(&Event{Kind: Begin, ID: reply.ID, Model: reply.Model, Created: reply.Created, Tier: reply.ServiceTier})
 		emit(&Event{Kind: Keepalive})
 		for i, p := range reply.Choices[0].Parts {

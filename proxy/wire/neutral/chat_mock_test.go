@@ -28,7 +28,7 @@ func askChatMock(t *testing.T, b mockllm.Behaviour, body []byte) []byte {
 	return w.Body.Bytes()
 }
 
-func foreignRequest(tools bool) *Request {
+func foreignToChat(tools bool) *Request {
 	n := int64(500)
 	r := &Request{From: Messages, Model: "gpt-4o", MaxOutput: &n, Temperature: []byte("0.5"), Stop: []string{"END"}, User: "u", Turns: []Turn{
 		{Role: System, Parts: []Part{{Kind: Text, Text: "be brief"}}},
@@ -77,8 +77,8 @@ func TestChatMock(t *testing.T) {
 				h.choices[i].Parts = append(h.choices[i].Parts, *p)
 			}
 		}
-		want := sansIDs(reply.Choices)
-		if got := sansIDs(h.choices); !reflect.DeepEqual(got, want) {
+		want := sansCallIDs(reply.Choices)
+		if got := sansCallIDs(h.choices); !reflect.DeepEqual(got, want) {
 			a, _ := json.Marshal(got)
 			c, _ := json.Marshal(want)
 			t.Errorf("%s\nstream %s\nwhole  %s", name, a, c)
@@ -90,34 +90,40 @@ func TestChatMock(t *testing.T) {
 			t.Errorf("%s: no usage", name)
 		}
 	}
-	check("plain", mockllm.Behaviour{}, foreignRequest(false))
-	check("tools", mockllm.Behaviour{}, foreignRequest(true))
-	check("all tools", mockllm.Behaviour{Tools: "all"}, foreignRequest(true))
-	check("bad arguments", mockllm.Behaviour{Tools: "bad"}, foreignRequest(true))
-	check("index 0", mockllm.Behaviour{Tools: "all", ToolShape: "zero"}, foreignRequest(true))
-	check("whole", mockllm.Behaviour{Tools: "all", ToolShape: "whole"}, foreignRequest(true))
-	check("empty lists", mockllm.Behaviour{ToolShape: "empty"}, foreignRequest(false))
-	check("reasoning", mockllm.Behaviour{ReasoningField: "reasoning"}, foreignRequest(false))
-	check("reasoning_content", mockllm.Behaviour{ReasoningField: "reasoning_content", ReasoningTokens: 5}, foreignRequest(true))
-	check("refusal", mockllm.Behaviour{Refuse: true}, foreignRequest(false))
-	check("silent", mockllm.Behaviour{Silent: true}, foreignRequest(false))
-	check("usage everywhere", mockllm.Behaviour{Usage: "every"}, foreignRequest(false))
-	check("usage with the finish", mockllm.Behaviour{Usage: "finish", NoDone: true}, foreignRequest(false))
-	check("no usage", mockllm.Behaviour{Usage: "none", TwoDone: true}, foreignRequest(false))
-	check("Azure", mockllm.Behaviour{AsyncFilter: true, Strange: true}, foreignRequest(false))
-	check("length", mockllm.Behaviour{Stop: "length"}, foreignRequest(false))
-	schema := foreignRequest(false)
+	check("plain", mockllm.Behaviour{}, foreignToChat(false))
+	check("tools", mockllm.Behaviour{}, foreignToChat(true))
+	check("all tools", mockllm.Behaviour{Tools: "all"}, foreignToChat(true))
+	check("bad arguments", mockllm.Behaviour{Tools: "bad"}, foreignToChat(true))
+	check("index 0", mockllm.Behaviour{Tools: "all", ToolShape: "zero"}, foreignToChat(true))
+	check("whole", mockllm.Behaviour{Tools: "all", ToolShape: "whole"}, foreignToChat(true))
+	check("empty lists", mockllm.Behaviour{ToolShape: "empty"}, foreignToChat(false))
+	check("reasoning", mockllm.Behaviour{ReasoningField: "reasoning"}, foreignToChat(false))
+	check("reasoning_content", mockllm.Behaviour{ReasoningField: "reasoning_content", ReasoningTokens: 5}, foreignToChat(true))
+	check("refusal", mockllm.Behaviour{Refuse: true}, foreignToChat(false))
+	check("silent", mockllm.Behaviour{Silent: true}, foreignToChat(false))
+	check("usage everywhere", mockllm.Behaviour{Usage: "every"}, foreignToChat(false))
+	check("usage with the finish", mockllm.Behaviour{Usage: "finish", NoDone: true}, foreignToChat(false))
+	check("no usage", mockllm.Behaviour{Usage: "none", TwoDone: true}, foreignToChat(false))
+	check("Azure", mockllm.Behaviour{AsyncFilter: true, Strange: true}, foreignToChat(false))
+	check("length", mockllm.Behaviour{Stop: "length"}, foreignToChat(false))
+	schema := foreignToChat(false)
 	schema.Format = Format{Kind: JSONSchema, Schema: []byte(`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}`)}
 	check("schema", mockllm.Behaviour{}, schema)
 	schema.Format = Format{Kind: JSONObject}
 	check("JSON", mockllm.Behaviour{}, schema)
-	loop := foreignRequest(true)
-	loop.Turns = append(loop.Turns, Turn{Role: Assistant, Parts: []Part{{Kind: Text, Text: "let me see"}, {Kind: Call, Call: &ToolCall{ID: "toolu_1", Name: "weather", Args: `{"city":"X"}`}},
-		{Kind: Call, Call: &ToolCall{ID: "toolu_2", Name: "time"}}}},
-		Turn{Parts: []Part{{Kind: Result, Result: &ToolResult{ID: "toolu_1", Parts: []Part{{Kind: Image, Media: &Media{MIME: "image/png", Data: "iVBORw0KGgo="}}}}},
-			{Kind: Result, Result: &ToolResult{ID: "toolu_2", Parts: []Part{{Kind: Text, Text: "noon"}}}}, {Kind: Text, Text: "well?"}}})
+	loop := foreignToChat(true)
+	loop.Turns = append(loop.Turns, Turn{Role: Assistant, Parts: []Part{
+		{Kind: Text, Text: "let me see"},
+		{Kind: Call, Call: &ToolCall{ID: "toolu_1", Name: "weather", Args: `{"city":"X"}`}},
+		{Kind: Call, Call: &ToolCall{ID: "toolu_2", Name: "time"}},
+	}},
+		Turn{Parts: []Part{
+			{Kind: Result, Result: &ToolResult{ID: "toolu_1", Parts: []Part{{Kind: Image, Media: &Media{MIME: "image/png", Data: "iVBORw0KGgo="}}}}},
+			{Kind: Result, Result: &ToolResult{ID: "toolu_2", Parts: []Part{{Kind: Text, Text: "noon"}}}},
+			{Kind: Text, Text: "well?"},
+		}})
 	check("tool loop", mockllm.Behaviour{}, loop)
-	apart := foreignRequest(true) // as Responses clients tell it: a turn for each item
+	apart := foreignToChat(true) // as Responses clients tell it: a turn for each item
 	call := func(id string) Turn {
 		return Turn{Role: Assistant, Parts: []Part{{Kind: Call, Call: &ToolCall{ID: id, Name: "time"}}}}
 	}
@@ -129,8 +135,8 @@ func TestChatMock(t *testing.T) {
 	check("a turn for each item", mockllm.Behaviour{}, apart)
 }
 
-// sansIDs leaves out the ids of calls: the mock's differ from request to request.
-func sansIDs(list []Candidate) []Candidate {
+// sansCallIDs leaves out the ids of calls: the mock's differ from request to request.
+func sansCallIDs(list []Candidate) []Candidate {
 	for i := range list {
 		if len(list[i].Parts) == 0 {
 			list[i].Parts = nil

@@ -189,10 +189,16 @@ func TestChatEncodeForeign(t *testing.T) {
 	check(func(r *Request) { r.Rest = []Member{{"mcp_servers", []byte(`[{}]`)}, {"thing", []byte(`1`)}} }, []string{"!thing"}, "mcp_servers", "thing")
 	check(func(r *Request) { r.Tools = []Tool{{Name: "web_search", Raw: []byte("{}"), From: Messages}} }, []string{"!tools"}, FeatureVendorTools)
 	check(func(r *Request) {
-		r.Turns = []Turn{{Role: Assistant, Parts: []Part{{Kind: Thinking, Thought: &Thought{Text: "t", Signature: "s", From: Messages}},
-			{Kind: Call, Call: &ToolCall{ID: strings.Repeat("x", 60), Name: "f"}}}},
-			{Parts: []Part{{Kind: Result, Result: &ToolResult{ID: strings.Repeat("x", 60), Failed: true, Parts: []Part{{Kind: Text, Text: "r"},
-				{Kind: Image, Media: &Media{MIME: "image/png", Data: "AAAA"}}}}}, {Kind: Text, Text: "so?"}}}}
+		r.Turns = []Turn{
+			{Role: Assistant, Parts: []Part{
+				{Kind: Thinking, Thought: &Thought{Text: "t", Signature: "s", From: Messages}},
+				{Kind: Call, Call: &ToolCall{ID: strings.Repeat("x", 60), Name: "f"}},
+			}},
+			{Parts: []Part{{Kind: Result, Result: &ToolResult{ID: strings.Repeat("x", 60), Failed: true, Parts: []Part{
+				{Kind: Text, Text: "r"},
+				{Kind: Image, Media: &Media{MIME: "image/png", Data: "AAAA"}},
+			}}}, {Kind: Text, Text: "so?"}}},
+		}
 	}, []string{`"arguments":"{}"`, "!xxxxxxxxx", `"content":"r"`, `"type":"image_url"`, "so?", "!reasoning"}, FeatureThoughts, FeatureToolFailed)
 }
 
