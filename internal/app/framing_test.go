@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -90,4 +91,25 @@ func firstStatus(t *testing.T, addr, raw string) (int, error) {
 	}
 	resp.Body.Close()
 	return resp.StatusCode, nil
+}
+
+// A connection with chunks and a length is closed after the reply (RFC 9112
+// §6.1): what follows is not answered. net/http does not show the length, so
+// chunks alone close it, too.
+func TestChunksCloseTheConnection(t *testing.T) {
+	h := start(t, basic)
+	addr := strings.TrimPrefix(h.URL(), "http://")
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"model":"mock/m","messages":[{"role":"user","content":"hi"}]}`
+	fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"+
+		"%x\r\n%s\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: %[1]s\r\n\r\n", addr, len(body), body)
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	got, _ := io.ReadAll(conn)
+	if s := string(got); !strings.HasPrefix(s, "HTTP/1.1 200 ") || strings.Count(s, "HTTP/1.1 ") != 1 {
+		t.Errorf("answered %s", s)
+	}
 }

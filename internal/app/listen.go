@@ -1,10 +1,12 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -100,10 +102,23 @@ func (a *App) serve(c *config.Config) error {
 	return nil
 }
 
+// A serverLog takes net/http's own log. Most of it is what strangers do to a
+// port; that no connection can be taken is for the operator (file descriptors).
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(p, []byte("Accept error")) {
+		level = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), level, "listener", "said", string(bytes.TrimSpace(p)))
+	return len(p), nil
+}
+
 func (a *App) start(name string, l *listener, h http.Handler) {
 	l.server = &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog:    slog.NewLogLogger(a.log.With("listener", name).Handler(), slog.LevelDebug),
+		ErrorLog:    log.New(serverLog{a.log.With("listener", name)}, "", 0),
 		BaseContext: func(net.Listener) context.Context { return a.calls },
 	}
 	serve := func() error { return l.server.Serve(l.ln) }
@@ -127,6 +142,11 @@ func (a *App) start(name string, l *listener, h http.Handler) {
 
 // serveData is the data listener: the LLM APIs and /healthz.
 func (a *App) serveData(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		// A Content-Length beside it, which net/http takes away, makes what
+		// follows a smuggler's: RFC 9112 §6.1 wants the connection closed.
+		w.Header().Set("Connection", "close")
+	}
 	if why := a.data.names.Load().foreign(r, false); why != "" {
 		a.refuseForeign(w, r, why)
 		return
