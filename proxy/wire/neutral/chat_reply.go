@@ -181,12 +181,8 @@ func chatReplyID(id string) string {
 
 func encodeChatReply(reply *Reply, r *Request) []byte {
 	w := jsonw{b: make([]byte, 0, 1024)}
-	id := reply.ID
-	if reply.From != Chat {
-		id = chatReplyID(id)
-	}
 	w.obj()
-	w.strKey("id", id)
+	w.strKey("id", chatReplyID(reply.ID))
 	w.strKey("object", "chat.completion")
 	w.intKey("created", reply.Created)
 	w.strKey("model", reply.Model)

@@ -56,7 +56,6 @@ func (w *jsonw) arrKey(name string) { w.key(name); w.b = append(w.b, '[') }
 // Values: elements of an array, or the value after key.
 func (w *jsonw) str(s string)  { w.comma(); w.b = appendQuoted(w.b, s) }
 func (w *jsonw) int(n int64)   { w.comma(); w.b = strconv.AppendInt(w.b, n, 10) }
-func (w *jsonw) bool(v bool)   { w.comma(); w.b = strconv.AppendBool(w.b, v) }
 func (w *jsonw) null()         { w.comma(); w.b = append(w.b, "null"...) }
 func (w *jsonw) empty()        { w.comma(); w.b = append(w.b, "{}"...) }
 func (w *jsonw) lit(s string)  { w.comma(); w.b = append(w.b, s...) }
