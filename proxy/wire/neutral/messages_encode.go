@@ -170,7 +170,7 @@ func (w *messagesWriter) arrange() (system []Part, turns []Turn) {
 		return nil, all
 	}
 	for len(all) > 0 && (all[0].Role == System || all[0].Role == Developer) {
-		if len(all) == 1 && len(system) == 0 {
+		if len(all) == 1 {
 			break // there must be something to answer
 		}
 		for i := range all[0].Parts {
@@ -323,6 +323,8 @@ func (w *messagesWriter) tools() {
 			w.tool(t)
 		case t.From == Messages:
 			w.raw(t.Raw)
+		case isWebSearch(t):
+			w.lit(`{"type":"web_search_20250305","name":"web_search"}`)
 		default:
 			w.refuse(FeatureVendorTools, "the tool %s is run by another vendor; offer a function instead", t.Name)
 		}

@@ -13,7 +13,7 @@ var messagesFields = []Field{
 	{FeatureFileIDs, "messages.content.source.file_id", Refused, "files of one vendor are not known to another"},
 	{FeatureTools, "tools", Carried, ""},
 	{FeatureCustomTools, "", Refused, "tools take JSON objects; of Responses clients as a function with the one member input"},
-	{FeatureVendorTools, "tools", Refused, "another vendor's tools do not run here"},
+	{FeatureVendorTools, "tools", Refused, "another vendor's tools do not run here; its web search becomes Anthropic's"},
 	{FeatureStrictTools, "tools.strict", Carried, "dropped for models before Claude 4.5"},
 	{FeatureChoice, "tool_choice", Carried, "refused where the model cannot be made to call a tool, from Opus 5.5 on"},
 	{FeatureChoiceOf, "", Mapped, "the other tools are left out, and one must be called"},

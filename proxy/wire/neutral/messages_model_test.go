@@ -202,4 +202,6 @@ func TestMessagesTools(t *testing.T) {
 		`{"name":"f","description":"d","input_schema":{"type":"object","properties":{"b":{},"a":{}}},"strict":true}`)
 	check(Tool{Name: "f", Schema: jsontext.Value(`{"b": 1.0, "type":"object"}`), Cache: jsontext.Value(`{"type":"ephemeral"}`)},
 		`{"name":"f","input_schema":{"b": 1.0, "type":"object"},"cache_control":{"type":"ephemeral"}}`)
+	check(Tool{Raw: jsontext.Value(`{"type":"web_search","search_context_size":"low"}`), From: Responses},
+		`{"type":"web_search_20250305","name":"web_search"}`)
 }

@@ -208,6 +208,7 @@ func TestMessagesTurns(t *testing.T) {
 		`[{"type":"text","text":"a"},{"type":"text","text":"b"}]`,
 		`[{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d"}]}]`)
 	check([]Turn{say(System, "alone")}, "", `[{"role":"user","content":"alone"}]`, memberName(Chat, FeatureLateSystem))
+	check([]Turn{say(System, "a"), say(System, "b")}, `"a"`, `[{"role":"user","content":"b"}]`, memberName(Chat, FeatureLateSystem))
 	check([]Turn{say(User, "a"), say(Assistant, "b"), say(System, "c"), say(User, "d")}, "",
 		`[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d"}]}]`,
 		memberName(Chat, FeatureLateSystem))
@@ -276,7 +277,9 @@ func TestMessagesRefusals(t *testing.T) {
 	check(FeatureFileIDs, part(Part{Kind: File, Media: &Media{FileID: "file-1"}}))
 	check(FeatureFiles, part(Part{Kind: File, Media: &Media{MIME: "application/zip", Data: "AA"}}))
 	check(FeatureVendorTools, part(Part{Kind: Opaque, Raw: jsontext.Value(`{}`), From: Responses}))
-	check(FeatureVendorTools, func(r *Request) { r.Tools = []Tool{{Name: "web_search", Raw: jsontext.Value(`{}`), From: Responses}} })
+	check(FeatureVendorTools, func(r *Request) {
+		r.Tools = []Tool{{Name: "x", Raw: jsontext.Value(`{"type":"code_interpreter"}`), From: Responses}}
+	})
 	check(FeatureCustomTools, func(r *Request) {
 		r.Tools = []Tool{{Name: "patch", Custom: true, Grammar: jsontext.Value(`{"type":"text"}`)}}
 	})
