@@ -108,9 +108,6 @@ func rebuildStream(t failer, c *Codec, stream []byte) *Reply {
 	b := &rebuilder{t: t, open: map[[2]int]*Part{}, parts: map[[2]int]int{}}
 	d := c.NewDecoder()
 	for _, e := range events {
-		if e.Data == "[DONE]" && c.API == Chat {
-			continue
-		}
 		if err := d.Event(e.Name, []byte(e.Data), b.take); err != nil {
 			t.Fatalf("%v: %s", err, e.Data)
 		}

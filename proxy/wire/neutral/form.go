@@ -306,7 +306,7 @@ type EventKind uint8
 // but for tool calls of dialects that interleave them.
 const (
 	Begin         EventKind = iota // ID, Model, Created, Tier
-	Open                           // Choice, Index, Part: its kind, and of a call its id and name
+	Open                           // Choice, Index, Part: its kind, and of a call its id, name and seal
 	TextDelta                      // Text for a Text or Refusal part, or a Thinking part's words
 	ArgsDelta                      // Text for a Call part
 	SealDelta                      // Part.Thought: signature or sealed form, or Part.Call.Signature

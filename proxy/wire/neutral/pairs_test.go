@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -156,30 +157,26 @@ func drawAnswer(t *rapid.T, from, to API) *Reply {
 	return r
 }
 
-// tellAll tells a reply as a stream's events, its texts cut anywhere.
-func tellAll(t *rapid.T, r *Reply, emit func(*Event)) {
+// tellAll tells a reply as a stream's events, its texts cut where cut says: up
+// to how many bytes of n.
+func tellAll(cut func(n int) int, r *Reply, emit func(*Event)) {
 	emit(&Event{Kind: Begin, ID: r.ID, Model: r.Model, Created: r.Created})
 	for choice := range r.Choices {
 		c := &r.Choices[choice]
 		for i := range c.Parts {
 			p := &c.Parts[i]
-			e := Event{Choice: choice, Index: i}
-			kind, text := TextDelta, p.Text
-			open := *p
-			open.Text = ""
-			if p.Kind == Call {
-				kind, text = ArgsDelta, p.Call.Args
-				open.Call = &ToolCall{ID: p.Call.ID, Name: p.Call.Name}
-			}
-			e.Kind, e.Part = Open, &open
-			emit(&e)
+			open, kind, text, seal := opened(p)
+			emit(&Event{Kind: Open, Choice: choice, Index: i, Part: open})
 			for text != "" {
-				n := rapid.IntRange(1, len(text)).Draw(t, "cut")
+				n := cut(len(text))
 				for n < len(text) && text[n]&0xC0 == 0x80 { // no piece of JSON ends within a letter
 					n++
 				}
 				emit(&Event{Kind: kind, Choice: choice, Index: i, Text: text[:n]})
 				text = text[n:]
+			}
+			if seal {
+				emit(&Event{Kind: SealDelta, Choice: choice, Index: i, Part: p})
 			}
 			emit(&Event{Kind: Close, Choice: choice, Index: i})
 		}
@@ -187,6 +184,22 @@ func tellAll(t *rapid.T, r *Reply, emit func(*Event)) {
 	}
 	emit(&Event{Kind: Count, Usage: r.Usage})
 	emit(&Event{Kind: End})
+}
+
+// opened is a part as it opens, the kind of its deltas, their text, and whether
+// a seal follows.
+func opened(p *Part) (open *Part, kind EventKind, text string, seal bool) {
+	c := *p
+	c.Text = ""
+	switch p.Kind {
+	case Call:
+		c.Call = &ToolCall{ID: p.Call.ID, Name: p.Call.Name, Signature: p.Call.Signature, From: p.Call.From}
+		return &c, ArgsDelta, p.Call.Args, false
+	case Thinking:
+		c.Thought = &Thought{ID: p.Thought.ID, From: p.Thought.From, Summary: p.Thought.Summary}
+		return &c, TextDelta, p.Thought.Text, true
+	}
+	return &c, TextDelta, p.Text, false
 }
 
 // TestPairsReplies: a reply of one dialect is the same in another, whole and
@@ -211,7 +224,7 @@ func TestPairsReplies(t *testing.T) {
 			}
 			var first, second []byte
 			e := upstream.NewEncoder(theirs)
-			tellAll(rt, reply, func(ev *Event) { first = e.Append(first, ev) })
+			tellAll(func(n int) int { return rapid.IntRange(1, n).Draw(rt, "cut") }, reply, func(ev *Event) { first = e.Append(first, ev) })
 			second = through(rt, upstream, client, asked, first)
 			if _, err := mockllm.ReadStream(streams[client.API], second); err != nil {
 				rt.Fatalf("grammar: %v\n%s\n%s", err, first, second)
@@ -234,9 +247,6 @@ func through(t failer, upstream, client *Codec, asked *Request, stream []byte) (
 	d, e := upstream.NewDecoder(), client.NewEncoder(asked)
 	emit := func(ev *Event) { out = e.Append(out, ev) }
 	for _, ev := range events {
-		if ev.Data == "[DONE]" && upstream.API == Chat {
-			continue
-		}
 		if err := d.Event(ev.Name, []byte(ev.Data), emit); err != nil {
 			t.Fatalf("%v: %s", err, ev.Data)
 		}
@@ -257,7 +267,7 @@ var seals = map[API]struct {
 }
 
 // TestPairsSeals: what a vendor has sealed comes back to it byte for byte, by
-// way of a client of any other dialect, whole and streamed.
+// way of a client of any other dialect; the stream has the same seals.
 func TestPairsSeals(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, upstream *Codec) {
 		s, ok := seals[upstream.API]
@@ -271,11 +281,11 @@ func TestPairsSeals(t *testing.T) {
 			{Kind: Call, Call: &ToolCall{ID: "call_1", Name: "f", Args: `{"a":1}`, Signature: s.call, From: upstream.API}},
 		}}}}
 		asked := &Request{Model: "m", From: client.API, Stream: true, IncludeUsage: true, Reasoning: Reasoning{Summary: "auto", Show: true, Sealed: true}}
-		check := func(way string, reply []byte) {
+		check := func(reply []byte) {
 			t.Helper()
 			r, err := client.DecodeRequest(nextTurn(t, client.API, reply), "m", false)
 			if err != nil {
-				t.Fatalf("%s: %v: %s", way, err, reply)
+				t.Fatalf("%v: %s", err, reply)
 			}
 			r.Model = models[upstream.API]
 			if upstream.API == Responses {
@@ -283,20 +293,33 @@ func TestPairsSeals(t *testing.T) {
 			}
 			out, err := upstream.EncodeRequest(r, &Notes{})
 			if err != nil {
-				t.Fatalf("%s: %v", way, err)
+				t.Fatal(err)
 			}
 			for _, want := range append([]string{`call_1"`}, s.back...) {
 				if !strings.Contains(string(out), want) {
-					t.Errorf("%s: no %s in %s\nof %s", way, want, out, reply)
+					t.Errorf("no %s in %s\nof %s", want, out, reply)
 				}
 			}
 			if strings.Contains(string(out), sealPrefix) || strings.Contains(string(out), callSeal) {
-				t.Errorf("%s: a wrapped seal has got out: %s", way, out)
+				t.Errorf("a wrapped seal has got out: %s", out)
 			}
 		}
-		check("whole", client.EncodeReply(reply, asked))
+		whole := client.EncodeReply(reply, asked)
+		check(whole)
+		var theirs []byte
+		e := upstream.NewEncoder(&Request{From: upstream.API, Stream: true, Reasoning: asked.Reasoning})
+		tellAll(func(n int) int { return min(n, 3) }, reply, func(ev *Event) { theirs = e.Append(theirs, ev) })
+		stream := through(t, upstream, client, asked, theirs)
+		for _, seal := range travelling.FindAllString(string(whole), -1) {
+			if !strings.Contains(string(stream), seal) {
+				t.Errorf("the stream lacks %s:\n%s\n%s", seal, stream, whole)
+			}
+		}
 	})
 }
+
+// travelling are seals that are on their way.
+var travelling = regexp.MustCompile(`weir-seal-1[^"]*|` + sealedHead + `[^"]*`)
 
 // nextTurn is the request that a client makes of a reply: what the model said,
 // and what the tool did.
