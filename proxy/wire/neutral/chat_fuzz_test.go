@@ -49,6 +49,7 @@ func FuzzChatRequest(f *testing.F) {
 
 func FuzzChatReply(f *testing.F) {
 	f.Add([]byte(`{"id":1,"created":1.5,"choices":[{"message":{"content":[{"type":"text","text":"a"}],"tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}],"annotations":[1]},"finish_reason":null}],"usage":{"prompt_tokens":1}}`))
+	f.Add([]byte(`{"choices":[{"message":{"content":[{"type":"text","text":"a","x":1},{"type":"image_url","image_url":{"url":"data:a;base64,b"}},{"type":"odd","y":{}}],"function_call":{"name":"f"},"images":[{}],"audio":{"id":"a"}},"finish_reason":"stop","stop_reason":"x"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		reply, err := chatCodec.DecodeReply(body)
 		if err != nil {

@@ -87,16 +87,23 @@ func (c *chatChoice) candidate(reply string, choice int) Candidate {
 		d.said(m, &t, "")
 		out.Parts = t.Parts
 		for i := range m.Images {
-			if p := m.Images[i].part(); p.Media != nil {
+			if p := m.Images[i].shown(); p.Media != nil {
 				out.Parts = append(out.Parts, p)
 			}
 		}
 	}
 	calls, refused := 0, false
 	for i := range out.Parts {
-		switch p := &out.Parts[i]; p.Kind {
+		p := &out.Parts[i]
+		if p.Raw != nil && p.Kind != Opaque {
+			p.Raw, p.From = nil, "" // members of requests only
+			if p.Cites != nil {
+				p.From = Chat
+			}
+		}
+		switch p.Kind {
 		case Call:
-			if p.Call.ID == "" {
+			if p.Call.ID == "" || m.FunctionCall != nil && strings.HasPrefix(p.Call.ID, legacyCall) {
 				p.Call.ID = madeCallID(reply, choice, calls)
 			}
 			calls++
@@ -109,6 +116,13 @@ func (c *chatChoice) candidate(reply string, choice int) Candidate {
 		out.Stop, out.StopSequence = StopSequence, s
 	}
 	return out
+}
+
+// shown is a picture of a reply.
+func (x *chatPart) shown() Part {
+	p := x.part()
+	p.Raw, p.From = nil, ""
+	return p
 }
 
 // madeCallID is the id of a call that came without one: the same in a stream

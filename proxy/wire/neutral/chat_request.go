@@ -219,7 +219,7 @@ func (c *chatRequest) reasoning(r *Request) {
 
 // chatTurns makes turns of messages.
 type chatTurns struct {
-	r       *Request
+	r       *Request // nil for a reply
 	results bool     // the last turn is of tool results
 	legacy  []string // names of calls without ids, by their number
 }
@@ -448,7 +448,7 @@ func (d *chatTurns) content(c *chatContent, at string) []Part {
 		if p.Kind == Text && p.Text == "" && p.Cache == nil {
 			continue
 		}
-		if p.Kind != Opaque && len(x.Rest) > 0 && d != nil {
+		if p.Kind != Opaque && len(x.Rest) > 0 && d.r != nil {
 			for _, m := range members(x.Rest) {
 				d.r.Rest = append(d.r.Rest, Member{Name: at + ".content[" + strconv.Itoa(i) + "]." + m.Name})
 			}

@@ -184,7 +184,7 @@ func (s *chatDecoding) delta(m *chatMessage, reply string, emit func(*Event)) {
 		s.cite(cites, emit)
 	}
 	for i := range m.Images {
-		if p := m.Images[i].part(); p.Media != nil {
+		if p := m.Images[i].shown(); p.Media != nil {
 			s.whole(p, emit)
 		}
 	}
@@ -214,7 +214,7 @@ func (s *chatDecoding) content(c *chatContent, emit func(*Event)) {
 		case p.Refusal != "":
 			s.say(Refusal, p.Refusal, emit)
 		case p.ImageURL != nil:
-			s.whole(p.part(), emit)
+			s.whole(p.shown(), emit)
 		}
 	}
 }

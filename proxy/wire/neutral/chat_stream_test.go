@@ -179,13 +179,14 @@ func TestChatStreamIsWhole(t *testing.T) {
 	check("Mistral", `{"content":"ab","tool_calls":[{"id":"D681PevKs","function":{"name":"f","arguments":"{\"a\":1}"}}]}`, "tool_calls",
 		chatDelta(`{"role":"assistant","content":"ab"}`), chatDelta(`{"tool_calls":[{"id":"D681PevKs","index":0,"function":{"name":"f","arguments":"{\"a\""}}]}`),
 		chatDelta(`{"tool_calls":[{"id":"D681PevKs","index":0,"function":{"name":"","arguments":":1}"}}]}`), chatFinished("tool_calls"))
+	check("parts with more in them", `{"content":[{"type":"text","text":"ok","annotations":[]}]}`, "stop", chatDelta(`{"content":[{"type":"text","text":"ok","annotations":[]}]}`), chatFinished("stop"))
 	check("Magistral", `{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"ok"}]}`, "stop",
 		chatDelta(`{"content":[{"type":"thinking","thinking":[{"type":"text","text":"h"}]}]}`), chatDelta(`{"content":[{"type":"thinking","thinking":[{"type":"text","text":"m"}]}]}`),
 		chatDelta(`{"content":[{"type":"text","text":"o"}]}`), chatDelta(`{"content":"k"}`), chatFinished("stop"))
 	check("arguments without a call's name first", `{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"a\":1}"}}]}`, "tool_calls",
 		chatDelta(`{"tool_calls":[{"index":0,"id":"a","function":{"arguments":"{\"a\""}}]}`), chatDelta(`{"tool_calls":[{"index":0,"function":{"name":"f","arguments":":1}"}}]}`), chatFinished("tool_calls"))
 	check("refusal", `{"refusal":"I can't"}`, "stop", chatDelta(`{"refusal":"I "}`), chatDelta(`{"refusal":"can't"}`), chatFinished("stop"))
-	check("function_call", `{"tool_calls":[{"id":"call_1_0","function":{"name":"f","arguments":"{\"a\":1}"}}]}`, "function_call",
+	check("function_call", `{"function_call":{"name":"f","arguments":"{\"a\":1}"}}`, "function_call",
 		chatDelta(`{"function_call":{"name":"f","arguments":""}}`), chatDelta(`{"function_call":{"arguments":"{\"a\":1}"}}`), chatFinished("function_call"))
 	check("custom", `{"tool_calls":[{"id":"a","type":"custom","custom":{"name":"g","input":"x = }{"}}]}`, "tool_calls",
 		chatDelta(`{"tool_calls":[{"index":0,"id":"a","type":"custom","custom":{"name":"g","input":""}}]}`), chatDelta(`{"tool_calls":[{"index":0,"custom":{"input":"x = "}}]}`),
