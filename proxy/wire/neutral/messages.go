@@ -16,11 +16,7 @@ import (
 //
 // The seals of other vendors travel in the two opaque strings that a client
 // sends back: a thinking block's signature and a redacted_thinking block's
-// data (see seal.go). Responses' reasoning items have an id beside their seal:
-// it stands before it, parted by idEnd.
-
-// idEnd parts a reasoning item's id from its sealed content, which is base64.
-const idEnd = "|"
+// data (see seal.go).
 
 // messagesContent reads a list of blocks, or the string that stands for one.
 type messagesContent struct {
@@ -352,34 +348,24 @@ func readThinking(raw jsontext.Value) (Part, error) {
 // unseal takes a signature or, with data, the data of a redacted_thinking
 // block apart. It is the inverse of messagesSeal.
 func (t *Thought) unseal(seal string, data bool) {
-	t.From, seal = Unwrap(Messages, seal)
+	from, seal := Unwrap(Messages, seal)
 	switch {
-	case t.From == Responses:
-		id, sealed, ok := strings.Cut(seal, idEnd)
-		if !ok {
-			id, sealed = "", seal
-		}
-		t.ID, t.Sealed, t.Summary = id, sealed, t.Text != ""
+	case from != Messages:
+		t.setSeal(from, seal)
+		t.Summary = from == Responses && t.Text != ""
 	case data:
-		t.Sealed = seal
+		t.From, t.Sealed = from, seal
 	default:
-		t.Signature = seal
+		t.From, t.Signature = from, seal
 	}
 }
 
 // messagesSeal is a thought's seal as a client keeps it.
 func messagesSeal(t *Thought) string {
-	seal := t.Signature
-	if t.Sealed != "" {
-		seal = t.Sealed
+	if t.From == Messages || t.From == "" {
+		return t.Sealed + t.Signature // it has one of them
 	}
-	if t.From == Responses && t.ID != "" {
-		seal = t.ID + idEnd + seal
-	}
-	if t.From != Messages && t.From != "" {
-		seal = Wrap(t.From, seal)
-	}
-	return seal
+	return Wrap(t.From, t.seal()) // of none, too: it says that the thought is not Anthropic's
 }
 
 // thinkingBlock writes a thought with its seal: one that shows nothing and is

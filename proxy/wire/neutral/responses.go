@@ -93,21 +93,13 @@ const (
 	madeThought = "rs_weir_"
 )
 
-// A seal of another vendor says in its first byte which of Thought's two it is.
-const (
-	sealIsSignature = 's'
-	sealIsSealed    = 'x'
-)
-
 // responsesSeal is a thought's seal as encrypted_content for a client.
 func responsesSeal(t *Thought) string {
-	switch {
-	case t.From == Responses || t.From == "":
+	if t.From == Responses || t.From == "" {
 		return t.Sealed
-	case t.Sealed != "":
-		return Wrap(t.From, string(sealIsSealed)+t.Sealed)
-	case t.Signature != "":
-		return Wrap(t.From, string(sealIsSignature)+t.Signature)
+	}
+	if seal := t.seal(); seal != "" {
+		return Wrap(t.From, seal)
 	}
 	return ""
 }
@@ -121,15 +113,11 @@ func (t *Thought) readSeal(encrypted string) {
 		return
 	}
 	from, seal := Unwrap(Responses, encrypted)
-	t.From = from
-	switch {
-	case from == Responses || seal == "":
-		t.Sealed = seal
-	case seal[0] == sealIsSealed:
-		t.Sealed = seal[1:]
-	default:
-		t.Signature = seal[1:]
+	if from == Responses {
+		t.From, t.Sealed = from, seal
+		return
 	}
+	t.setSeal(from, seal)
 }
 
 // responsesID is the id of a reply for a client: the upstream's own where it

@@ -82,5 +82,9 @@ func (t *Thought) setSeal(from API, seal string) {
 		t.Signature = seal
 		return
 	}
-	t.ID, t.Sealed, _ = strings.Cut(rest, sealedID)
+	id, sealed, _ := strings.Cut(rest, sealedID)
+	if id != "" {
+		t.ID = id
+	}
+	t.Sealed = sealed
 }
