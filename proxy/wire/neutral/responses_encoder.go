@@ -189,11 +189,9 @@ func (e *responsesEncoder) response(w *jsonw, status string) {
 	}
 	w.strKey("model", e.model)
 	w.listKey("output", e.output)
-	w.key("usage")
-	if e.counts && status != "in_progress" {
+	if e.counts && status != "in_progress" { // else it is not known, and null is not of its type
+		w.key("usage")
 		w.b = appendResponsesUsage(w.b, e.usage)
-	} else {
-		w.null()
 	}
 	tier := chatTier(e.tier)
 	if tier == "" {

@@ -220,7 +220,6 @@ func (r *Request) echo() []byte {
 	}
 	w.rawOr("top_p", r.TopP, "1.0")
 	rest("truncation", `"disabled"`)
-	w.nullKey("user")
 	if len(r.Metadata) == 0 {
 		w.key("metadata")
 		w.empty()

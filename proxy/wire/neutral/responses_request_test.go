@@ -84,7 +84,7 @@ var responsesSnippets = []string{
 	`{"type":"reasoning","id":"rs_2","summary":[{"type":"summary_text","text":"s"}]}`,
 	`{"type":"reasoning","id":"rs_3","summary":[],"content":[{"type":"reasoning_text","text":"raw"}]}`,
 	`{"type":"reasoning","id":"rs_weir_4","summary":[{"type":"summary_text","text":"t"}],"encrypted_content":"weir-seal-1.messages.c3NpZw"}`,
-	`{"type":"reasoning","id":"rs_weir_5","summary":[],"encrypted_content":"weir-seal-1.messages.eGRhdGE"}`,
+	`{"type":"reasoning","id":"rs_weir_5","summary":[],"encrypted_content":"weir-seal-1.messages.c2VhbGVkOnxkYXRh"}`,
 	`{"type":"reasoning","id":"rs_weir_6","summary":[{"type":"summary_text","text":"t"}]}`,
 	`{"type":"function_call","id":"fc_1","call_id":"call_1","name":"f","arguments":"{\"a\": 1.0}"}`,
 	`{"type":"function_call","call_id":"call_2__seal__weir-seal-1.generate.c2ln","name":"f","arguments":""}`,
