@@ -161,7 +161,7 @@ var generateFields = []Field{
 	{Feature: FeatureFileIDs, Member: "contents.parts.fileData", Fate: Refused, Note: "each vendor reads its own files alone"},
 	{Feature: FeatureTools, Member: "tools"},
 	{Feature: FeatureCustomTools, Fate: Refused, Note: "tools take JSON objects; of Responses clients as a function with the one member input"},
-	{Feature: FeatureVendorTools, Member: "tools", Fate: Refused, Note: "another vendor's tools do not run here"},
+	{Feature: FeatureVendorTools, Member: "tools", Fate: Refused, Note: "but for web search where it is the only tool, which becomes Google's"},
 	{Feature: FeatureStrictTools, Fate: Dropped, Note: "no such setting"},
 	{Feature: FeatureChoice, Member: "toolConfig.functionCallingConfig"},
 	{Feature: FeatureChoiceOf, Member: "toolConfig.functionCallingConfig.allowedFunctionNames"},

@@ -407,6 +407,8 @@ func (w *generateWriter) tools() {
 		case t.Raw != nil && t.From == Generate:
 			w.declared()
 			w.raw(t.Raw)
+		case t.Raw != nil && isWebSearch(t) && len(w.r.Tools) == 1: // Gemini does not search beside functions
+			w.raw([]byte(`{"googleSearch":{}}`))
 		case t.Raw != nil:
 			w.refuse(FeatureVendorTools, "a tool that another vendor runs cannot be had from Gemini")
 		case t.Custom && w.r.From != Responses: // whose encoder makes free text of the calls again

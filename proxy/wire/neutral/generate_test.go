@@ -205,6 +205,11 @@ func TestGenerateEncode(t *testing.T) {
 	check("pro has no minimal", think("gemini-3.1-pro", Reasoning{Effort: "none", Summary: "auto"}), config(`"includeThoughts":true,"thinkingLevel":"low"`))
 	check("adaptive", think("gemini-3-flash", Reasoning{Adapt: true}), config(``))
 	check("too old to think", think("gemini-2.0-flash", Reasoning{Effort: "low"}), `{`+hi+`}`, memberName(Chat, FeatureReasoning))
+	search := Tool{Raw: jsontext.Value(`{"type":"web_search_20250305","name":"web_search"}`), From: Messages}
+	check("search", say(func(r *Request) { r.Tools = []Tool{search} }), `{`+hi+`,"tools":[{"googleSearch":{}}]}`)
+	if _, err := encodeGenerate(say(func(r *Request) { r.Tools = []Tool{search, {Name: "f"}} }), &Notes{}); err == nil {
+		t.Error("a search beside functions is not refused")
+	}
 	check("files", say(func(r *Request) {
 		r.Turns[0].Parts = []Part{
 			{Kind: Image, Media: &Media{URL: "https://x/a.webp?w=1"}}, {Kind: File, Media: &Media{Text: "hello"}}, {Kind: Video, Media: &Media{URL: "https://youtu.be/x"}},
@@ -313,6 +318,25 @@ func TestGenerateReplyKeeps(t *testing.T) {
 	}
 	if out := encodeGenerateReply(r, nil); string(out) != body {
 		t.Errorf("got  %s\nwant %s", out, body)
+	}
+}
+
+// TestGenerateChoices: several candidates whose pieces come in turns.
+func TestGenerateChoices(t *testing.T) {
+	chunk := func(i int, parts, more string) string {
+		return fmt.Sprintf(`data: {"candidates":[{"content":{"parts":[%s],"role":"model"}%s,"index":%d}],"responseId":"r"}`+"\n\n", parts, more, i)
+	}
+	stream := chunk(0, `{"text":"a"}`, "") + chunk(1, `{"text":"b"}`, "") + chunk(0, `{"text":"c"}`, `,"finishReason":"STOP"`) +
+		chunk(1, `{"functionCall":{"name":"f","args":{"x":1}}},{"functionCall":{"name":"f","args":{}}}`, `,"finishReason":"STOP"`)
+	for _, client := range []*Codec{chatCodec, generateCodec} {
+		out := through(t, generateCodec, client, &Request{From: client.API, Stream: true, N: 2}, []byte(stream))
+		got := plainly(rebuildStream(t, client, out))
+		if len(got) != 2 || got[0].Text != "ac" || got[0].Stop != StopEnd || got[1].Text != "b" || got[1].Stop != StopTools || len(got[1].Calls) != 2 || got[1].Calls[0].Args != `{"x":1}` {
+			t.Errorf("%s: %+v\n%s", client.API, got, out)
+		}
+		if client.API == Chat && got[1].Calls[0].ID == got[1].Calls[1].ID {
+			t.Errorf("two calls of one id: %s", out)
+		}
 	}
 }
 
