@@ -27,6 +27,7 @@ type carriage struct {
 	out     []byte // events for the client, of one read
 	array   bool   // the client wants a JSON array of replies in place of events (Gemini without alt=sse)
 	began   bool   // of the array
+	start   int64  // Unix seconds: when a reply was made whose upstream does not say
 	ended   bool   // the upstream's terminator has been carried
 }
 
@@ -63,7 +64,7 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 		return nil, nil
 	}
 	api := upstreamAPI(p.kind.dialect, x.Endpoint.Stream)
-	k := &carriage{from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api}
+	k := &carriage{from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api, start: x.Start.Unix()}
 	asked, err := x.meaning(k.from)
 	if err != nil {
 		e := carryError(err)
@@ -202,6 +203,11 @@ func (k *carriage) emit(e *neutral.Event) {
 		}
 		k.ended = true
 	}
+	if e.Kind == neutral.Begin && e.Created == 0 {
+		begin := *e
+		begin.Created = k.start
+		e = &begin
+	}
 	at := len(k.out)
 	k.out = k.encoder.Append(k.out, e)
 	if !k.array || len(k.out) == at {
@@ -223,6 +229,9 @@ func (k *carriage) reply(body []byte) ([]byte, error) {
 	r, err := k.to.DecodeReply(body)
 	if err != nil {
 		return nil, err
+	}
+	if r.Created == 0 {
+		r.Created = k.start
 	}
 	return k.from.EncodeReply(r, k.asked), nil
 }

@@ -171,6 +171,9 @@ func TestCarriedAcrossDialects(t *testing.T) {
 		if resp.StatusCode != 200 || err != nil {
 			t.Fatalf("%d %v\n%s", resp.StatusCode, err, body)
 		}
+		if strings.Contains(body, `"created":0`) {
+			t.Errorf("a reply without a time: %s", body)
+		}
 		if told.Text != whole.Text || told.Stop != whole.Stop {
 			t.Errorf("streamed %+v, whole %+v", told, whole)
 		}
