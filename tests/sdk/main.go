@@ -19,6 +19,7 @@ import (
 type options struct {
 	only  string // programs whose name contains it
 	cases string // one case
+	phase string // same, across or shapes; "" = all
 	weir  string // a weir binary; "" = build one
 	keep  bool   // the directory with the logs
 }
@@ -27,6 +28,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.only, "only", "", "run only programs whose name contains `TEXT`")
 	flag.StringVar(&o.cases, "case", "", "run only the case `NAME`")
+	flag.StringVar(&o.phase, "phase", "", "run only `NAME`: same (dialect), across (dialects) or shapes")
 	flag.StringVar(&o.weir, "weir", "", "use this weir `BINARY` instead of building one")
 	flag.BoolVar(&o.keep, "keep", false, "keep the directory with configurations and logs")
 	flag.Parse()
@@ -69,12 +71,22 @@ func run(ctx context.Context, o options) (passed bool, err error) {
 	}
 	fmt.Printf("installed and built in %.1fs\n\n", time.Since(began).Seconds())
 
-	s := &suite{options: o, dir: dir, programs: kits.programs(o.only)}
-	if err := s.run(ctx); err != nil {
-		return false, err
+	s := &suite{options: o, dir: dir, programs: kits.programs(o.only), cells: map[[2]string]*cell{}}
+	phases := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"same", s.run},
+		{"across", func(ctx context.Context) error { return s.across(ctx, kits.acrossPrograms(o.only)) }},
+		{"shapes", s.shapes},
 	}
-	if err := s.shapes(ctx); err != nil {
-		return false, err
+	for _, p := range phases {
+		if o.phase != "" && o.phase != p.name {
+			continue
+		}
+		if err := p.run(ctx); err != nil {
+			return false, err
+		}
 	}
 	s.print(os.Stdout)
 	fmt.Printf("\n%.1fs\n%d passed, %d failed\n", time.Since(began).Seconds(), s.passed, len(s.failures))

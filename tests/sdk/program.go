@@ -19,6 +19,8 @@ type program struct {
 	vendor string // whose models it asks for
 	argv   []string
 	env    []string
+
+	targets []string // vendors whose models it asks for one after the other; none: its own vendor's only
 }
 
 // programs lists those whose names contain only.
@@ -134,12 +136,16 @@ func (p program) run(ctx context.Context, s server, onlyCase string) ([]line, er
 	if err != nil {
 		return nil, err
 	}
+	targets, err := json.Marshal(p.targetModels())
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(ctx, p.argv[0], p.argv[1:]...)
 	// Nothing of the user's own settings: SDKs read keys, URLs and proxies.
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LANG=C.UTF-8", "NO_PROXY=*",
 		"SDK_BASE=" + s.base, "SDK_KEY=" + s.key, "SDK_BAD_KEY=" + badKey,
-		"SDK_MODELS=" + string(names), "SDK_NAME=" + p.name, "SDK_ONLY=" + onlyCase,
+		"SDK_MODELS=" + string(names), "SDK_TARGETS=" + string(targets), "SDK_NAME=" + p.name, "SDK_ONLY=" + onlyCase,
 	}, p.env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

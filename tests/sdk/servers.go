@@ -109,7 +109,7 @@ func (s *suite) mock(ctx context.Context, name string, flags ...string) (*proces
 
 // gateway starts weir serve in front of an upstream and returns it with its
 // configuration's file. apiKey is what its providers have configured.
-func (s *suite) gateway(ctx context.Context, auth, upstream, apiKey string) (*process, string, error) {
+func (s *suite) gateway(ctx context.Context, name, auth, upstream, apiKey string) (*process, string, error) {
 	data, err := freeAddr()
 	if err != nil {
 		return nil, "", err
@@ -118,12 +118,12 @@ func (s *suite) gateway(ctx context.Context, auth, upstream, apiKey string) (*pr
 	if err != nil {
 		return nil, "", err
 	}
-	file := filepath.Join(s.dir, auth+".yaml")
-	text := fmt.Sprintf(gatewayConfig, data, admin, auth, filepath.Join(s.dir, auth), upstream, apiKey)
+	file := filepath.Join(s.dir, name+".yaml")
+	text := fmt.Sprintf(gatewayConfig, data, admin, auth, filepath.Join(s.dir, name), upstream, apiKey)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, "", err
 	}
-	p, err := s.start(ctx, "weir-"+auth, data, "serve", "--config", file)
+	p, err := s.start(ctx, "weir-"+name, data, "serve", "--config", file)
 	return p, file, err
 }
 

@@ -52,12 +52,13 @@ type recorder struct {
 	done chan error
 }
 
-func newRecorder() (*recorder, error) {
+// newRecorder starts one that keeps the newest n requests.
+func newRecorder(n int) (*recorder, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{Server: mockllm.New(mockllm.Options{Record: 1000}), base: "http://" + ln.Addr().String(), done: make(chan error, 1)}
+	r := &recorder{Server: mockllm.New(mockllm.Options{Record: n}), base: "http://" + ln.Addr().String(), done: make(chan error, 1)}
 	r.http = &http.Server{Handler: r.Server, ReadHeaderTimeout: 10 * time.Second}
 	go func() { r.done <- r.http.Serve(ln) }()
 	return r, nil
@@ -82,12 +83,12 @@ func (s *suite) shapes(ctx context.Context) error {
 		return nil
 	}
 	s.columns = append(s.columns, phase)
-	upstream, err := newRecorder()
+	upstream, err := newRecorder(1000)
 	if err != nil {
 		return err
 	}
 	defer upstream.close()
-	weir, config, err := s.gateway(ctx, phase, upstream.base, "")
+	weir, config, err := s.gateway(ctx, phase, phase, upstream.base, "")
 	if err != nil {
 		return err
 	}

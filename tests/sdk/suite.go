@@ -53,7 +53,6 @@ func (s *suite) check(phase, program, name string, wrong ...string) {
 
 // run goes through the phases, each with a fresh mock.
 func (s *suite) run(ctx context.Context) error {
-	s.cells = map[[2]string]*cell{}
 	if len(s.programs) == 0 {
 		return nil
 	}
@@ -111,7 +110,7 @@ func (s *suite) through(ctx context.Context, auth string) error {
 		return err
 	}
 	defer mock.stop()
-	weir, config, err := s.gateway(ctx, auth, mock.base, providerKey)
+	weir, config, err := s.gateway(ctx, auth, auth, mock.base, providerKey)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -87,6 +90,7 @@ func (w *watcher) RoundTrip(r *http.Request) (*http.Response, error) {
 var (
 	watch  = &watcher{}
 	client = &http.Client{Transport: watch}
+	ctx    = context.Background()
 )
 
 // wrong is what a program that gets err can act on.
@@ -137,12 +141,22 @@ func run() error {
 	if err := json.Unmarshal([]byte(os.Getenv("SDK_MODELS")), &models); err != nil {
 		return fmt.Errorf("read SDK_MODELS: %w", err)
 	}
-	suites := map[string]func() []*Case{"sashabaranov": sashabaranov, "openai": openaiGo, "anthropic": anthropicGo}
-	if len(os.Args) != 2 || suites[os.Args[1]] == nil {
-		return errors.New("usage: sdkgo sashabaranov|openai|anthropic")
+	suites := map[string]func() ([]*Case, error){
+		"sashabaranov":     func() ([]*Case, error) { return sashabaranov(), nil },
+		"openai":           func() ([]*Case, error) { return openaiGo(), nil },
+		"anthropic":        func() ([]*Case, error) { return anthropicGo(), nil },
+		"across-openai":    func() ([]*Case, error) { return across(acrossOpenAI) },
+		"across-anthropic": func() ([]*Case, error) { return across(acrossAnthropic) },
 	}
-	for _, c := range suites[os.Args[1]]() {
-		if only := os.Getenv("SDK_ONLY"); only == "" || only == c.name {
+	if len(os.Args) != 2 || suites[os.Args[1]] == nil {
+		return errors.New("usage: sdkgo " + strings.Join(slices.Sorted(maps.Keys(suites)), "|"))
+	}
+	cases, err := suites[os.Args[1]]()
+	if err != nil {
+		return err
+	}
+	for _, c := range cases {
+		if only := os.Getenv("SDK_ONLY"); only == "" || strings.HasSuffix(":"+c.name, ":"+only) {
 			runCase(c)
 		}
 	}

@@ -12,6 +12,7 @@ export const BAD_KEY = env("SDK_BAD_KEY");
 export const MODELS = JSON.parse(env("SDK_MODELS")); // purpose -> model name
 const NAME = env("SDK_NAME");
 const ONLY = process.env.SDK_ONLY ?? "";
+const TARGETS = JSON.parse(process.env.SDK_TARGETS ?? "{}"); // vendor -> its models, where every vendor's are asked
 
 export const PROMPT = "Say something about the weather in Paris.";
 export const SYSTEM = "You are terse.";
@@ -70,10 +71,22 @@ export async function all(stream) {
   return items;
 }
 
+// A text with the name of its case, so that the runner finds it at the upstream.
+export const tagged = (text) => `${text} [${NAME}/${now.name}]`;
+
 // Runs the cases one after the other, each printing its line.
 export async function run(cases) {
-  for (const [name, fn] of Object.entries(cases)) {
-    if (ONLY && name !== ONLY) continue;
+  for (const [target, models] of Object.entries(TARGETS)) {
+    Object.assign(MODELS, models);
+    await runAll(cases, target + ":");
+  }
+  if (!Object.keys(TARGETS).length) await runAll(cases, "");
+}
+
+async function runAll(cases, prefix) {
+  for (const [only, fn] of Object.entries(cases)) {
+    if (ONLY && only !== ONLY) continue;
+    const name = prefix + only;
     now = new Case(name);
     let seen;
     try {

@@ -19,6 +19,7 @@ MODELS = json.loads(os.environ["SDK_MODELS"])  # purpose -> model name
 BAD_KEY = os.environ["SDK_BAD_KEY"]
 NAME = os.environ["SDK_NAME"]
 ONLY = os.environ.get("SDK_ONLY", "")
+TARGETS = json.loads(os.environ.get("SDK_TARGETS", "{}"))  # vendor -> its models, where every vendor's are asked
 
 _cases = []
 _now = None  # the case under way
@@ -80,12 +81,26 @@ def error(e, *fields):
     return {"error": seen}
 
 
+def tagged(text):
+    """A text with the name of its case, so that the runner finds it at the upstream."""
+    return f"{text} [{NAME}/{_now.name}]"
+
+
 def run():
+    for target, models in TARGETS.items():
+        MODELS.clear()
+        MODELS.update(models)
+        _run(target + ":")
+    if not TARGETS:
+        _run("")
+
+
+def _run(prefix):
     global _now
     for fn in _cases:
         if ONLY and fn.__name__ != ONLY:
             continue
-        _now = Case(fn.__name__)
+        _now = Case(prefix + fn.__name__)
         try:
             seen = fn(_now)
         except Exception as e:  # the runner compares it like any other result

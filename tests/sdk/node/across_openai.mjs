@@ -1,0 +1,110 @@
+// Every vendor's models by the openai package, with Chat Completions and with Responses.
+import { BASE, CITY_SCHEMA, KEY, SYSTEM, error, run } from "./harness.mjs";
+import { scenarios, toolList, turn } from "./across.mjs";
+import OpenAI from "openai";
+
+const client = new OpenAI({ baseURL: BASE + "/v1", apiKey: KEY });
+const failure = (e) => ({ ...error(e, "status", "type"), message: e.error.message });
+const read = (calls, id, args) => calls.map((k) => ({ id: id(k), name: args(k).name, args: JSON.parse(args(k).arguments) }));
+
+class Chat {
+  failure = failure;
+
+  constructor(c, model) {
+    Object.assign(this, { c, model, thread: [{ role: "system", content: SYSTEM }] });
+  }
+
+  say(text, image) {
+    const content = image ? [{ type: "text", text }, { type: "image_url", image_url: { url: "data:image/png;base64," + image } }] : text;
+    this.thread.push({ role: "user", content });
+  }
+
+  give(results) {
+    for (const r of results) this.thread.push({ role: "tool", tool_call_id: r.id, content: r.text });
+  }
+
+  wish({ tools, force, schema, think, limit } = {}) {
+    return {
+      model: this.model,
+      messages: this.thread,
+      ...(tools && { tools: toolList((name, description, parameters) => ({ type: "function", function: { name, description, parameters } })) }),
+      ...(force && { tool_choice: "required" }),
+      ...(schema && { response_format: { type: "json_schema", json_schema: { name: "trip", schema: CITY_SCHEMA, strict: true } } }),
+      ...(think && { reasoning_effort: "medium" }),
+      ...(limit && { max_completion_tokens: limit }),
+    };
+  }
+
+  async ask(stream, want) {
+    let r, thought;
+    if (stream) {
+      const s = client.chat.completions.stream({ ...this.wish(want), stream_options: { include_usage: true } });
+      thought = ""; // the SDK's message has only the last piece of it
+      s.on("chunk", (k) => { thought += k.choices[0]?.delta?.reasoning_content ?? ""; });
+      r = await s.finalChatCompletion();
+    } else {
+      r = await client.chat.completions.create(this.wish(want));
+    }
+    this.c.used(this.model, r.usage.prompt_tokens, r.usage.completion_tokens);
+    const { parsed, ...m } = r.choices[0].message;
+    this.thread.push(m);
+    return turn(m.content, read(m.tool_calls ?? [], (k) => k.id, (k) => k.function), r.choices[0].finish_reason, thought ?? m.reasoning_content ?? "");
+  }
+
+  async *pieces() {
+    const s = await client.chat.completions.create({ ...this.wish(), stream: true });
+    for await (const k of s) yield k.choices[0]?.delta?.content;
+  }
+}
+
+class Responses {
+  failure = failure;
+
+  constructor(c, model) {
+    Object.assign(this, { c, model, thread: [] });
+  }
+
+  say(text, image) {
+    const content = [{ type: "input_text", text }];
+    if (image) content.push({ type: "input_image", detail: "auto", image_url: "data:image/png;base64," + image });
+    this.thread.push({ role: "user", content });
+  }
+
+  give(results) {
+    for (const r of results) this.thread.push({ type: "function_call_output", call_id: r.id, output: r.text });
+  }
+
+  wish({ tools, force, schema, think, limit } = {}) {
+    return {
+      model: this.model,
+      instructions: SYSTEM,
+      input: this.thread,
+      store: false,
+      ...(tools && { tools: toolList((name, description, parameters) => ({ type: "function", name, description, parameters, strict: true })) }),
+      ...(force && { tool_choice: "required" }),
+      ...(schema && { text: { format: { type: "json_schema", name: "trip", schema: CITY_SCHEMA, strict: true } } }),
+      ...(think && { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
+      ...(limit && { max_output_tokens: limit }),
+    };
+  }
+
+  async ask(stream, want) {
+    const r = stream
+      ? await client.responses.stream(this.wish(want)).finalResponse()
+      : await client.responses.create(this.wish(want));
+    this.c.used(this.model, r.usage.input_tokens, r.usage.output_tokens);
+    const bare = ({ parsed_arguments, ...item }) => item;
+    this.thread.push(...r.output.map((i) => (i.content ? { ...i, content: i.content.map(({ parsed, ...p }) => p) } : bare(i))));
+    const thought = r.output.filter((i) => i.type === "reasoning").flatMap((i) => i.summary.map((p) => p.text)).join("");
+    const text = r.output.filter((i) => i.type === "message").flatMap((i) => i.content.map((p) => p.text)).join("");
+    return turn(text, read(r.output.filter((i) => i.type === "function_call"), (k) => k.call_id, (k) => k),
+      r.incomplete_details?.reason ?? r.status, thought);
+  }
+
+  async *pieces() {
+    const s = await client.responses.create({ ...this.wish(), stream: true });
+    for await (const e of s) if (e.type === "response.output_text.delta") yield e.delta;
+  }
+}
+
+await run({ ...scenarios("", Chat), ...scenarios("responses_", Responses) });

@@ -1,0 +1,134 @@
+"""Every vendor's models by the openai package, with Chat Completions and with Responses."""
+
+import json
+
+import openai
+
+from across import scenarios, tool_list, turn
+from harness import BASE, CITY_SCHEMA, KEY, SYSTEM, error, run
+
+client = openai.OpenAI(base_url=BASE + "/v1", api_key=KEY)
+
+
+class Talk:
+    FAILURES = openai.APIStatusError
+
+    def __init__(self, c, model):
+        self.c, self.model, self.thread = c, model, self.begin()
+
+    def failure(self, e):
+        return error(e, "status_code", "type") | {"message": e.body["message"]}
+
+
+class Chat(Talk):
+    PREFIX = ""
+
+    def begin(self):
+        return [{"role": "system", "content": SYSTEM}]
+
+    def say(self, text, image=None):
+        content = text if image is None else [
+            {"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": "data:image/png;base64," + image}}]
+        self.thread.append({"role": "user", "content": content})
+
+    def give(self, results):
+        self.thread += [{"role": "tool", "tool_call_id": i, "content": text} for i, _, text in results]
+
+    def wish(self, tools=False, force=False, schema=False, think=False, limit=None):
+        kw = {"model": self.model, "messages": self.thread}
+        if tools:
+            kw["tools"] = tool_list(lambda n, d, s: {"type": "function", "function": {"name": n, "description": d, "parameters": s}})
+        if force:
+            kw["tool_choice"] = "required"
+        if schema:
+            kw["response_format"] = {"type": "json_schema", "json_schema": {"name": "trip", "schema": CITY_SCHEMA, "strict": True}}
+        if think:
+            kw["reasoning_effort"] = "medium"
+        if limit:
+            kw["max_completion_tokens"] = limit
+        return kw
+
+    def ask(self, stream, **want):
+        kw = self.wish(**want)
+        if stream:
+            with client.chat.completions.stream(**kw, stream_options={"include_usage": True}) as s:
+                for _ in s:
+                    pass
+                r = s.get_final_completion()
+        else:
+            r = client.chat.completions.create(**kw)
+        self.c.used(self.model, r.usage.prompt_tokens, r.usage.completion_tokens)
+        m = r.choices[0].message
+        self.thread.append(m.model_dump(exclude_none=True, exclude={"parsed"}, warnings=False))
+        for k in self.thread[-1].get("tool_calls", []):
+            k["function"].pop("parsed_arguments", None)
+            k.pop("index", None)
+        return turn(m.content, [(k.id, k.function.name, json.loads(k.function.arguments)) for k in m.tool_calls or []],
+                    r.choices[0].finish_reason, (m.model_extra or {}).get("reasoning_content") or "")
+
+    def pieces(self):
+        with client.chat.completions.create(**self.wish(), stream=True) as s:
+            for k in s:
+                yield k.choices[0].delta.content if k.choices else None
+
+
+class Responses(Talk):
+    PREFIX = "responses_"
+
+    def begin(self):
+        return []
+
+    def say(self, text, image=None):
+        content = [{"type": "input_text", "text": text}]
+        if image is not None:
+            content.append({"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64," + image})
+        self.thread.append({"role": "user", "content": content})
+
+    def give(self, results):
+        self.thread += [{"type": "function_call_output", "call_id": i, "output": text} for i, _, text in results]
+
+    def wish(self, tools=False, force=False, schema=False, think=False, limit=None):
+        kw = {"model": self.model, "instructions": SYSTEM, "input": self.thread, "store": False}
+        if tools:
+            kw["tools"] = tool_list(lambda n, d, s: {"type": "function", "name": n, "description": d, "parameters": s, "strict": True})
+        if force:
+            kw["tool_choice"] = "required"
+        if schema:
+            kw["text"] = {"format": {"type": "json_schema", "name": "trip", "schema": CITY_SCHEMA, "strict": True}}
+        if think:
+            kw["reasoning"] = {"effort": "medium", "summary": "auto"}
+            kw["include"] = ["reasoning.encrypted_content"]
+        if limit:
+            kw["max_output_tokens"] = limit
+        return kw
+
+    def ask(self, stream, **want):
+        kw = self.wish(**want)
+        if stream:
+            with client.responses.stream(**kw) as s:
+                for _ in s:
+                    pass
+                r = s.get_final_response()
+        else:
+            r = client.responses.create(**kw)
+        self.c.used(self.model, r.usage.input_tokens, r.usage.output_tokens)
+        items = r.model_dump(exclude_none=True, warnings=False)["output"]
+        for i in items:
+            i.pop("parsed_arguments", None)
+            for part in i.get("content", []):
+                part.pop("parsed", None)
+        self.thread += items
+        calls = [(i.call_id, i.name, json.loads(i.arguments)) for i in r.output if i.type == "function_call"]
+        thought = "".join(p.text for i in r.output if i.type == "reasoning" for p in i.summary)
+        return turn(r.output_text, calls, r.incomplete_details.reason if r.incomplete_details else r.status, thought)
+
+    def pieces(self):
+        with client.responses.create(**self.wish(), stream=True) as s:
+            for e in s:
+                if e.type == "response.output_text.delta":
+                    yield e.delta
+
+
+scenarios(Chat)
+scenarios(Responses)
+run()
