@@ -241,6 +241,50 @@ func TestStoreOrSpoolLost(t *testing.T) {
 	checkOutcomes(t, db, map[Outcome]int{OK: 4})
 }
 
+// A store whose file is deleted or replaced under the server is a failed one:
+// nothing leaves the spool, so that the file's return or a restart loses no row.
+func TestStoreMoved(t *testing.T) {
+	dir := t.TempDir()
+	spool, path := filepath.Join(dir, "spool"), filepath.Join(dir, "weir.db")
+	db := openStore(t, dir)
+	o := RecorderOptions{Dir: spool, DB: db, segmentSize: 2000, keepEvery: time.Millisecond}
+	r := openRecorder(t, o)
+	recordAll(t, r, testCall(callID()))
+	flush(t, r)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // several segments
+		recordAll(t, r, testCall(callID()))
+		time.Sleep(2 * time.Millisecond)
+	}
+	if err := r.Flush(t.Context()); !errors.Is(err, sqldb.ErrMoved) {
+		t.Errorf("flush into a deleted store: %v", err)
+	}
+	if s := r.Stats(); !errors.Is(s.Err, sqldb.ErrMoved) || s.Backlog == 0 {
+		t.Errorf("stats %+v: the failure does not show", s)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, r)
+	checkOutcomes(t, db, map[Outcome]int{OK: 21})
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	recordAll(t, r, testCall(callID()))
+	if err := r.Shutdown(t.Context()); !errors.Is(err, sqldb.ErrMoved) {
+		t.Errorf("shut down without the store: %v", err)
+	}
+	again := openStore(t, t.TempDir()) // a new one
+	o.DB = again
+	r = openRecorder(t, o)
+	flush(t, r)
+	if n := outcomes(t, again)[OK]; n < 1 {
+		t.Errorf("the new store has %d calls; want the one that the old one missed", n)
+	}
+}
+
 // Two spools may ship into one store.
 func TestTwoSpoolsOneStore(t *testing.T) {
 	dir := t.TempDir()

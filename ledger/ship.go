@@ -80,6 +80,9 @@ func (s *shipper) all(ctx context.Context, stop <-chan struct{}) error {
 		default:
 		}
 		b, more, err := s.next()
+		if err == nil {
+			err = s.db.InPlace()
+		}
 		if err == nil && b.end != s.done {
 			err = s.store(ctx, b)
 		}

@@ -21,6 +21,7 @@ type DB struct {
 	write *sql.DB
 	read  *sql.DB
 	path  string
+	file  os.FileInfo // of path, as it was opened
 }
 
 // readers is the number of connections that read at once.
@@ -53,7 +54,11 @@ func Open(dsn string) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	return &DB{write: write, read: read, path: path}, nil
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), read.Close(), write.Close())
+	}
+	return &DB{write: write, read: read, path: path, file: file}, nil
 }
 
 // protect makes the file readable by its owner only before SQLite sees it: the
@@ -151,9 +156,30 @@ func rollback(tx *sql.Tx) error {
 	return nil
 }
 
+// ErrMoved says that the store's file was deleted or replaced while it is
+// open: what is written goes where nobody will find it.
+var ErrMoved = errors.New("its file was deleted or replaced")
+
+// InPlace returns ErrMoved unless the file at the store's path is the one that
+// is open. SQLite does not look. It costs one stat.
+func (db *DB) InPlace() error {
+	now, err := os.Stat(db.path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("look for store: %w", err)
+	}
+	if err != nil || !os.SameFile(now, db.file) {
+		return fmt.Errorf("store %s: %w; put it back, or restart", db.path, ErrMoved)
+	}
+	return nil
+}
+
 // Sync makes what is committed survive a power cut. SQLite itself syncs its
-// log only when it moves it into the database file.
+// log only when it moves it into the database file. Where the store is not in
+// place nothing would survive, which is an error.
 func (db *DB) Sync() error {
+	if err := db.InPlace(); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(db.path+"-wal", os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
