@@ -91,6 +91,34 @@ func TestResponsesAnswerAcross(t *testing.T) {
 	}
 }
 
+// What leans on OpenAI's own state is refused by every other target, by name.
+func TestResponsesStateIsOpenAIs(t *testing.T) {
+	check := func(member, value string) {
+		t.Helper()
+		for _, api := range []API{Chat, Messages, Generate} {
+			r := mustDecodeResponses(t, fmt.Appendf(nil, `{"model":"m","input":"hi",%q:%s}`, member, value))
+			_, err := byAPI(api).EncodeRequest(r, &Notes{})
+			if c, ok := err.(*CannotCarry); !ok || c.Member != member {
+				t.Errorf("%s to %s: %v", member, api, err)
+			}
+		}
+	}
+	check("previous_response_id", `"resp_1"`)
+	check("conversation", `"conv_1"`)
+	check("conversation", `{"id":"conv_1"}`)
+	check("background", "true")
+	check("prompt", `{"id":"pmpt_1"}`)
+	for _, harmless := range []string{`"background":false`, `"conversation":null`, `"prompt":null`, `"store":false`, `"truncation":"disabled"`} {
+		r := mustDecodeResponses(t, []byte(`{"model":"m","input":"hi",`+harmless+`}`))
+		for _, api := range []API{Chat, Messages, Generate} {
+			var n Notes
+			if _, err := byAPI(api).EncodeRequest(r, &n); err != nil || len(n.Dropped) > 0 {
+				t.Errorf("%s to %s: %v, dropped %q", harmless, api, err, n.Dropped)
+			}
+		}
+	}
+}
+
 // keptEvent is an event that may be kept after the call that told it.
 func keptEvent(e *Event) Event {
 	k := *e

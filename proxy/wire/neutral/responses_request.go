@@ -267,13 +267,10 @@ func (l *responsesTools) tool(i int, raw jsontext.Value) error {
 	if err := decodeAt(raw, &t, indexed("tools", i)); err != nil {
 		return err
 	}
-	tool := Tool{Name: t.Name, Description: t.Description, Strict: t.Strict, Custom: t.Type == "custom"}
+	tool := Tool{Name: t.Name, Description: t.Description, Strict: t.Strict, Custom: t.Type == "custom", From: Responses}
 	tool.Schema, tool.Grammar, tool.Extra = orNil(t.Parameters), orNil(t.Format), extra(t.Rest)
 	for _, m := range members(t.Rest) {
 		l.unknown = append(l.unknown, "tools."+m.Name)
-	}
-	if tool.Extra != nil {
-		tool.From = Responses
 	}
 	l.tools = append(l.tools, tool)
 	return nil

@@ -10,7 +10,7 @@ import (
 // a change of meaning.
 var weighty = map[API][]string{
 	Chat:      {"audio", "modalities", "response_format", "web_search_options"},
-	Responses: {"background", "conversation", "prompt"},
+	Responses: {"background", "conversation", "prompt", "text.format"},
 	Messages:  {"container", "mcp_servers"},
 	Generate:  {"cachedContent", "generationConfig.responseModalities", "generationConfig.speechConfig", "generationConfig.imageConfig"},
 }
