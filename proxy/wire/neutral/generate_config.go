@@ -52,7 +52,7 @@ func (w *generateWriter) format() {
 // do not think.
 func (w *generateWriter) thinking() {
 	t := &w.r.Reasoning
-	show := t.Show || t.Summary != "" || w.r.From == Messages && t.given() && !t.off()
+	show := t.Show || t.Summary != ""
 	if !t.given() && !show {
 		return
 	}

@@ -19,7 +19,7 @@ type generateWriter struct {
 // encodeGenerate writes a generateContent body.
 func encodeGenerate(r *Request, n *Notes) ([]byte, error) {
 	w := &generateWriter{r: r, n: n, model: geminiNamed(r.Model), own: r.From == Generate, names: map[string]string{}}
-	w.b = make([]byte, 0, 2048)
+	w.b = make([]byte, 0, 2048+bulk(r.Turns))
 	w.obj()
 	w.turns()
 	w.tools()

@@ -65,6 +65,32 @@ func TestGenerateGolden(t *testing.T) {
 	}
 }
 
+// TestGenerateGoldenOfOthers: what Claude Code and Codex ask, as Gemini is asked.
+func TestGenerateGoldenOfOthers(t *testing.T) {
+	for name, from := range map[string]*Codec{"messages/claude-code": messagesCodec, "responses/codex": responsesCodec} {
+		body, err := os.ReadFile("testdata/" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := from.DecodeRequest(body, "", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Model = "gemini-3-pro"
+		n := &Notes{Lossy: true} // search beside functions is refused
+		out, err := encodeGenerate(r, n)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		golden := jsontext.Value(out)
+		if err := golden.Indent(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		golden = append(golden, "\ndropped: "+strings.Join(n.Dropped, ", ")+"\n"...)
+		holdGolden(t, "testdata/generate/of-"+filepath.Base(name)+".golden", golden)
+	}
+}
+
 // geminiJSON draws small JSON objects.
 func geminiJSON(t *rapid.T) string {
 	return rapid.SampledFrom([]string{`{}`, `{"a":1.50,"b":[true,null]}`, `{"z":"\u00e9","a":{"b":""}}`, `{"output":"x"}`, `{"error":{"a":1}}`}).Draw(t, "json")
