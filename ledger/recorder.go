@@ -42,6 +42,7 @@ type Recorder struct {
 	ship     *shipper
 	buffers  sync.Pool
 	held     heldRecords
+	noRoom   nag // of sayRoom
 	dropped  atomic.Int64
 	dirty    atomic.Bool
 	stop     chan struct{}
@@ -91,6 +92,7 @@ func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 	r := &Recorder{o: o, spool: sp, stop: make(chan struct{}), flushes: make(chan chan error)}
 	r.buffers.New = func() any { b := make([]byte, 0, 2<<10); return &b }
 	r.ship = newShipper(sp, o)
+	r.sayRoom()
 	r.workers.Add(2)
 	go r.shipLoop()
 	go r.syncLoop()
@@ -340,6 +342,7 @@ func (r *Recorder) syncLoop() {
 func (r *Recorder) keep() error {
 	err := errors.Join(r.held.flush(r.spool.append), r.spool.turn(r.spool.pressed.Swap(false)))
 	r.spool.restore()
+	r.sayRoom()
 	if !r.dirty.Swap(false) {
 		return err
 	}
@@ -348,6 +351,21 @@ func (r *Recorder) keep() error {
 		err = errors.Join(err, failed)
 	}
 	return err
+}
+
+// sayRoom logs that the spool's disk is full, now and then while it is, and
+// when it no longer is. One goroutine calls it.
+func (r *Recorder) sayRoom() {
+	cramped := r.spool.cramped()
+	switch {
+	case cramped && r.noRoom.due():
+		free, _ := diskBytes(r.o.Dir)
+		r.o.Log.Warn("the spool's disk is full: there is no room for its reserve",
+			"dir", r.o.Dir, "when_full", r.o.WhenFull, "free_bytes", free, "needed_bytes", 2*r.spool.spare)
+	case !cramped && !r.noRoom.said.IsZero():
+		r.noRoom = nag{}
+		r.o.Log.Info("the spool has its reserve again", "dir", r.o.Dir)
+	}
 }
 
 // A nag says whether it is time to say something again.

@@ -19,9 +19,13 @@ import (
 // the disk cut short leaves a torn record; the reader finds the next one
 // behind it.
 
+const segmentSize = 16 << 20 // a segment is replaced once it is this long
+
+// The reserve is given up when the disk is full, so that open calls can end.
+// On a small disk it is a sixteenth of it.
 const (
-	segmentSize = 16 << 20 // a segment is replaced once it is this long
-	reserveSize = 4 << 20  // given up when the disk is full, so that open calls can end
+	maxReserve = 4 << 20
+	minReserve = 64 << 10
 )
 
 // A segment is one file of the spool.
@@ -63,6 +67,7 @@ type spool struct {
 	current atomic.Pointer[segment]
 	sealed  atomic.Int64 // no segment up to this number grows any more
 	total   atomic.Int64 // bytes of all segments
+	spare   int64        // bytes of the reserve
 	reserve atomic.Bool  // there is a reserve to give up
 	pressed atomic.Bool  // a write was refused for want of room
 }
@@ -104,7 +109,7 @@ func openSpool(dir string, full int64) (*spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{dir: dir, full: full, lock: lock}
+	s := &spool{dir: dir, full: full, lock: lock, spare: reserveFor(dir)}
 	if err := s.begin(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -197,6 +202,12 @@ func (s *spool) cramped() bool { return s.full >= segmentSize && !s.reserve.Load
 
 func (s *spool) reservePath() string { return filepath.Join(s.dir, "reserve") }
 
+// reserveFor is how large a reserve the disk of a directory can bear.
+func reserveFor(dir string) int64 {
+	_, whole := diskBytes(dir)
+	return max(min(maxReserve, whole/16), minReserve)
+}
+
 // restore makes the reserve where it is missing and there is room for it. It
 // is of random bytes, since zeros may take no room. In a spool of less than a
 // few reserves there is none.
@@ -205,14 +216,14 @@ func (s *spool) restore() {
 		return
 	}
 	path := s.reservePath()
-	if info, err := os.Stat(path); err == nil && info.Size() == reserveSize {
+	if info, err := os.Stat(path); err == nil && info.Size() >= s.spare {
 		s.reserve.Store(true)
 		return
 	}
-	if freeBytes(s.dir) < 2*reserveSize {
+	if free, _ := diskBytes(s.dir); free < 2*s.spare {
 		return // what little there is, calls need now
 	}
-	block := make([]byte, reserveSize)
+	block := make([]byte, s.spare)
 	_, _ = rand.Read(block)
 	if err := os.WriteFile(path, block, 0o600); err != nil {
 		_ = os.Remove(path) // no room after all; the next call tries again

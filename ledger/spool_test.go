@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -226,6 +227,38 @@ func TestDiskFullServes(t *testing.T) {
 	checkOutcomes(t, db, map[Outcome]int{OK: 100})
 	if n := r.Stats().Open; n != 0 {
 		t.Errorf("%d calls are open, want 0", n)
+	}
+}
+
+// A small disk has a small reserve, and takes calls. One that is full at the
+// start says so in the log, and takes calls once there is room.
+func TestReserveOfSmallDisk(t *testing.T) {
+	dir := smallDisk(t, "6m")
+	db := openStore(t, t.TempDir())
+	r := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
+	recordAll(t, r, testCall(callID()))
+	shutdown(t, r)
+
+	ballast := filepath.Join(dir, "ballast")
+	if err := errors.Join(os.Remove(filepath.Join(dir, "spool", "reserve")), os.WriteFile(ballast, make([]byte, 5900<<10), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	r = openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db, Log: slog.New(slog.NewTextHandler(&log, nil)), keepEvery: 10 * time.Millisecond})
+	c := testCall(callID())
+	if err := r.Opened(c); !errors.Is(err, ErrSpoolFull) {
+		t.Errorf("a call with a full disk: %v", err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "calls are taken", func() bool { return r.Opened(c) == nil })
+	recordAll(t, r, c)
+	shutdown(t, r)
+	for _, want := range []string{"level=WARN", "the spool's disk is full", "when_full=refuse", "has its reserve again"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log has no %q:\n%s", want, &log)
+		}
 	}
 }
 

@@ -38,11 +38,12 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// freeBytes is the room on a directory's disk; 0 where that is not known.
-func freeBytes(dir string) int64 {
+// diskBytes is the room that is left on a directory's disk, and the whole of
+// it; 0 where that is not known.
+func diskBytes(dir string) (free, whole int64) {
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil {
-		return 0
+		return 0, 0
 	}
-	return int64(st.Bavail) * int64(st.Bsize)
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize)
 }
