@@ -154,14 +154,22 @@ func TestMessagesStreamOrder(t *testing.T) {
 	head := func(id string) *Part { return &Part{Kind: Call, Call: &ToolCall{ID: id, Name: "f"}} }
 	stream := speak(t, []Event{
 		{Kind: Begin, ID: "chatcmpl-1", Model: "gpt"},
-		{Kind: Open, Index: 0, Part: &Part{}}, {Kind: TextDelta, Index: 0}, {Kind: Close, Index: 0},
-		{Kind: Open, Index: 1, Part: head("a")}, {Kind: Open, Index: 2, Part: head("b")},
-		{Kind: ArgsDelta, Index: 2, Text: `{"b":`}, {Kind: ArgsDelta, Index: 1, Text: `{"a":`},
-		{Kind: ArgsDelta, Index: 2, Text: `2}`}, {Kind: ArgsDelta, Index: 1, Text: `1}`},
-		{Kind: Close, Index: 2}, {Kind: Close, Index: 1},
-		{Kind: Open, Index: 3, Part: head("c")}, {Kind: Close, Index: 3, Part: &Part{Kind: Call, Call: &ToolCall{ID: "c", Name: "f", Args: `{"c":3}`}}},
+		{Kind: Open, Index: 0, Part: &Part{}},
+		{Kind: TextDelta, Index: 0},
+		{Kind: Close, Index: 0},
+		{Kind: Open, Index: 1, Part: head("a")},
+		{Kind: Open, Index: 2, Part: head("b")},
+		{Kind: ArgsDelta, Index: 2, Text: `{"b":`},
+		{Kind: ArgsDelta, Index: 1, Text: `{"a":`},
+		{Kind: ArgsDelta, Index: 2, Text: `2}`},
+		{Kind: ArgsDelta, Index: 1, Text: `1}`},
+		{Kind: Close, Index: 2},
+		{Kind: Close, Index: 1},
+		{Kind: Open, Index: 3, Part: head("c")},
+		{Kind: Close, Index: 3, Part: &Part{Kind: Call, Call: &ToolCall{ID: "c", Name: "f", Args: `{"c":3}`}}},
 		{Kind: Open, Index: 4, Part: head("d")}, // never closed
-		{Kind: Stop, Reason: StopTools}, {Kind: End},
+		{Kind: Stop, Reason: StopTools},
+		{Kind: End},
 	})
 	told, err := mockllm.ReadStream(wire.Messages, stream)
 	want := []mockllm.ToldCall{{ID: "a", Name: "f", Arguments: `{"a":1}`}, {ID: "b", Name: "f", Arguments: `{"b":2}`}, {ID: "c", Name: "f", Arguments: `{"c":3}`}, {ID: "d", Name: "f"}}
@@ -237,11 +245,13 @@ func TestMessagesStrict(t *testing.T) {
 	check(foreign(func(r *Request) {
 		r.Tools, r.Reasoning.Effort, r.Stream = tool, "low", true
 		r.Turns = []Turn{
-			{Role: Developer, Parts: []Part{{Text: "be"}}}, {Parts: []Part{{Text: "a"}}},
+			{Role: Developer, Parts: []Part{{Text: "be"}}},
+			{Parts: []Part{{Text: "a"}}},
 			{Role: Assistant, Parts: []Part{{Text: ""}, {Kind: Call, Call: &ToolCall{ID: "x.1", Name: "f"}}, {Kind: Call, Call: &ToolCall{ID: "x.2", Name: "f", Args: "{}"}}}},
 			{Parts: []Part{{Kind: Result, Result: &ToolResult{ID: "x.1", Parts: []Part{{Text: ""}}}}}},
 			{Parts: []Part{{Kind: Result, Result: &ToolResult{ID: "x.2", Failed: true, Parts: []Part{{Text: "no"}}}}}},
-			{Role: System, Parts: []Part{{Text: "now"}}}, {Parts: []Part{{Text: "go"}}},
+			{Role: System, Parts: []Part{{Text: "now"}}},
+			{Parts: []Part{{Text: "go"}}},
 		}
 		for range 6 {
 			r.Turns[1].Parts = append(r.Turns[1].Parts, Part{Text: "x", Cache: jsontext.Value(`{"type":"ephemeral"}`)})

@@ -291,7 +291,6 @@ func TestMessagesRefusals(t *testing.T) {
 	check(FeatureChoice, func(r *Request) {
 		r.Model, r.Tools, r.Choice = "claude-opus-5-5", []Tool{{Name: "f"}}, Choice{Mode: Required}
 	})
-
 }
 
 func TestMessagesDropped(t *testing.T) {
