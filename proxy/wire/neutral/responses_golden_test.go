@@ -103,9 +103,12 @@ func TestResponsesEncoderOfLittle(t *testing.T) {
 	tell(t, asked, []Event{{Kind: Open, Part: &Part{Kind: Text}}, {Kind: End}})
 	tell(t, asked, []Event{{Kind: Open, Part: &Part{Kind: Call, Call: &ToolCall{ID: "c", Name: "f"}}}, {Kind: Stop, Reason: StopLength}, {Kind: End}})
 	stream := tell(t, asked, []Event{
-		{Kind: Open, Part: &Part{Kind: Image, Media: &Media{MIME: "image/png", Data: "aGk="}}}, {Kind: Close},
-		{Kind: Open, Index: 1, Part: &Part{Kind: Opaque, Raw: jsontext.Value(`{"type":"server_tool_use"}`), From: Messages}}, {Kind: Close, Index: 1},
-		{Kind: TextDelta, Index: 7, Text: "of no part"}, {Kind: End},
+		{Kind: Open, Part: &Part{Kind: Image, Media: &Media{MIME: "image/png", Data: "aGk="}}},
+		{Kind: Close},
+		{Kind: Open, Index: 1, Part: &Part{Kind: Opaque, Raw: jsontext.Value(`{"type":"server_tool_use"}`), From: Messages}},
+		{Kind: Close, Index: 1},
+		{Kind: TextDelta, Index: 7, Text: "of no part"},
+		{Kind: End},
 	})
 	if !strings.Contains(string(stream), `"type":"image_generation_call","status":"completed","result":"aGk=","output_format":"png"`) {
 		t.Errorf("%s", stream)
@@ -115,8 +118,14 @@ func TestResponsesEncoderOfLittle(t *testing.T) {
 func TestResponsesLogprobs(t *testing.T) {
 	form := jsontext.Value(`{"content":[{"token":"a","logprob":-0.10,"bytes":[97],"top_logprobs":[]}],"refusal":null}`)
 	events := []Event{
-		{Kind: Open, Part: &Part{Kind: Text}}, {Kind: LogprobsDelta, Logprobs: form}, {Kind: TextDelta, Text: "a"},
-		{Kind: LogprobsDelta, Logprobs: form}, {Kind: TextDelta, Text: "a"}, {Kind: Close}, {Kind: Stop, Reason: StopEnd}, {Kind: End},
+		{Kind: Open, Part: &Part{Kind: Text}},
+		{Kind: LogprobsDelta, Logprobs: form},
+		{Kind: TextDelta, Text: "a"},
+		{Kind: LogprobsDelta, Logprobs: form},
+		{Kind: TextDelta, Text: "a"},
+		{Kind: Close},
+		{Kind: Stop, Reason: StopEnd},
+		{Kind: End},
 	}
 	stream := tell(t, &Request{Model: "m", Logprobs: true, From: Responses}, events)
 	one := `{"token":"a","logprob":-0.10,"bytes":[97],"top_logprobs":[]}`
