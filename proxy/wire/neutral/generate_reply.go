@@ -19,6 +19,7 @@ type geminiReply struct {
 	UsageMetadata jsontext.Value `json:"usageMetadata,omitzero,case:ignore"`
 	ModelVersion  string         `json:"modelVersion,omitzero,case:ignore"`
 	ResponseID    string         `json:"responseId,omitzero,case:ignore"`
+	Error         jsontext.Value `json:"error,omitzero"` // in a stream that has begun
 }
 
 type geminiCandidate struct {

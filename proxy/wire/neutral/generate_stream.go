@@ -9,6 +9,8 @@ import (
 // parts, the calls whole.
 type generateDecoder struct {
 	began   bool
+	blocked bool // the prompt was, and so there are no choices
+	failed  bool
 	ids     *callIDs
 	choices []generateChoice
 	usage   costs.Usage
@@ -16,11 +18,12 @@ type generateDecoder struct {
 
 // A generateChoice is where one candidate's parts have got to.
 type generateChoice struct {
-	index  int  // of the part that is open, or of the next one
-	open   bool // a part of text or thought
-	kind   Kind
-	calls  bool
-	sealed bool // the open thought has its signature
+	index   int  // of the part that is open, or of the next one
+	open    bool // a part of text or thought
+	kind    Kind
+	calls   bool
+	sealed  bool // the open thought has its signature
+	stopped bool
 }
 
 // Event implements Decoder.
@@ -28,6 +31,16 @@ func (d *generateDecoder) Event(_ string, data []byte, emit func(*Event)) error 
 	var in geminiReply
 	if err := decode(data, &in); err != nil {
 		return err
+	}
+	if given(in.Error) {
+		var e struct {
+			Code int `json:"code"` // an HTTP status
+		}
+		_ = decode(in.Error, &e) // what is none tells no status
+		f := wire.ReadFailure(e.Code, data)
+		d.failed = true
+		emit(&Event{Kind: Fault, Failure: &f})
+		return nil
 	}
 	if !d.began {
 		d.began = true
@@ -38,6 +51,7 @@ func (d *generateDecoder) Event(_ string, data []byte, emit func(*Event)) error 
 		d.candidate(&in.Candidates[i], emit)
 	}
 	if len(in.Candidates) == 0 && in.PromptFeedback != nil && in.PromptFeedback.BlockReason != "" {
+		d.blocked = true
 		emit(&Event{Kind: Stop, Reason: StopFilter, RawStop: in.PromptFeedback.BlockReason})
 	}
 	if given(in.UsageMetadata) {
@@ -71,6 +85,7 @@ func (d *generateDecoder) candidate(c *geminiCandidate, emit func(*Event)) {
 		return
 	}
 	ch.close(c.Index, emit)
+	ch.stopped = true
 	emit(&Event{Kind: Stop, Choice: c.Index, Reason: geminiStop(c.FinishReason, ch.calls), RawStop: c.FinishReason})
 }
 
@@ -154,12 +169,17 @@ func (ch *generateChoice) close(choice int, emit func(*Event)) {
 	}
 }
 
-// End implements Decoder. Gemini's streams have no terminator.
+// End implements Decoder. Gemini's streams have no terminator: one is whole
+// when every candidate has told why it stopped.
 func (d *generateDecoder) End(emit func(*Event)) {
+	whole := d.blocked || len(d.choices) > 0
 	for i := range d.choices {
 		d.choices[i].close(i, emit)
+		whole = whole && d.choices[i].stopped
 	}
-	emit(&Event{Kind: End})
+	if whole && !d.failed {
+		emit(&Event{Kind: End})
+	}
 }
 
 // generateEncoder writes a stream for Gemini's clients: text as it comes,

@@ -259,8 +259,10 @@ func TestGenerateStrict(t *testing.T) {
 		return do(t, req, body)
 	}
 	tools := []Tool{{Name: "f", Schema: jsontext.Value(`{"type":"object","properties":{"city":{"type":"string"}}}`)}, {Name: "g"}}
-	r := &Request{Model: "gemini-3-flash", From: Chat, Tools: tools, Choice: Choice{Mode: Required},
-		Turns: []Turn{{Role: System, Parts: []Part{{Text: "x"}}}, {Parts: []Part{{Text: "Weather?"}}}}, Reasoning: Reasoning{Effort: "low", Summary: "auto"}}
+	r := &Request{
+		Model: "gemini-3-flash", From: Chat, Tools: tools, Choice: Choice{Mode: Required},
+		Turns: []Turn{{Role: System, Parts: []Part{{Text: "x"}}}, {Parts: []Part{{Text: "Weather?"}}}}, Reasoning: Reasoning{Effort: "low", Summary: "auto"},
+	}
 	reply, err := decodeGenerateReply(ask(r, "generateContent"))
 	if err != nil || len(reply.Choices) != 1 || reply.Choices[0].Stop != StopTools || !reply.HasUsage {
 		t.Fatalf("%+v, %v", reply, err)
@@ -326,8 +328,10 @@ func TestGenerateReplies(t *testing.T) {
 	check(`{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"u","title":"t"}}]}}]}`,
 		Candidate{Parts: []Part{{Kind: Text, Text: "a", Cites: []Citation{{URL: "u", Title: "t"}}, From: Generate}}, Stop: StopEnd, RawStop: "STOP"})
 	check(`{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP","logprobsResult":{"chosenCandidates":[{"token":"a","logProbability":-0.10}],"topCandidates":[{"candidates":[{"token":"b"}]}]}}]}`,
-		Candidate{Parts: []Part{{Kind: Text, Text: "a"}}, Stop: StopEnd, RawStop: "STOP",
-			Logprobs: jsontext.Value(`{"content":[{"token":"a","logprob":-0.10,"bytes":[97],"top_logprobs":[{"token":"b","logprob":0,"bytes":[98]}]}],"refusal":null}`)})
+		Candidate{
+			Parts: []Part{{Kind: Text, Text: "a"}}, Stop: StopEnd, RawStop: "STOP",
+			Logprobs: jsontext.Value(`{"content":[{"token":"a","logprob":-0.10,"bytes":[97],"top_logprobs":[{"token":"b","logprob":0,"bytes":[98]}]}],"refusal":null}`),
+		})
 }
 
 // TestGenerateReplyKeeps: what Gemini's clients are told of Gemini's replies.
@@ -364,6 +368,36 @@ func TestGenerateChoices(t *testing.T) {
 			t.Errorf("two calls of one id: %s", out)
 		}
 	}
+}
+
+// TestGenerateStreamEnds: only a whole stream ends, and an error in it is told.
+func TestGenerateStreamEnds(t *testing.T) {
+	check := func(ends bool, status int, events ...string) {
+		t.Helper()
+		d, ended, got := generateCodec.NewDecoder(), false, 0
+		emit := func(e *Event) {
+			ended = ended || e.Kind == End
+			if e.Kind == Fault {
+				got = e.Failure.Status
+			}
+		}
+		for _, e := range events {
+			if err := d.Event("", []byte(e), emit); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.End(emit)
+		if ended != ends || got != status {
+			t.Errorf("%v: ended %v, status %d", events, ended, got)
+		}
+	}
+	const piece, last = `{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}`, `{"candidates":[{"finishReason":"STOP"}]}`
+	check(false, 0)
+	check(false, 0, piece)
+	check(true, 0, piece, last)
+	check(true, 0, `{"promptFeedback":{"blockReason":"SAFETY"}}`)
+	check(false, 0, `{"candidates":[{"index":1,"content":{"parts":[{"text":"a"}]}}]}`, last)
+	check(false, 503, piece, `{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}`)
 }
 
 // TestGenerateSeals: what another vendor has sealed comes back from Gemini's
