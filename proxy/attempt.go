@@ -36,6 +36,7 @@ type attempt struct {
 	gone    bool         // the client has gone; the rest is read for its usage
 	settled bool
 	carry   *carriage // across dialects; nil: the bytes pass
+	anew    []byte    // the request's body, where it goes without what Weir has put into it
 }
 
 // The reasons for which an attempt or a call is given up, as context causes.
@@ -98,7 +99,11 @@ func (c *carrier) try(t Target) *failure {
 		return f
 	}
 	a := c.newAttempt(t, model)
-	if a.carry = carry; carry != nil {
+	switch a.carry = carry; {
+	case carry == nil:
+	case carry.own: // only the request is written anew
+		a.carry, a.anew, a.asked = nil, carry.body, c.wantsUsage(t.Provider)
+	default:
 		a.api = carry.api
 	}
 	c.x.call.Dropped = carry.droppedParams()
@@ -232,6 +237,10 @@ func (a *attempt) request() (*http.Request, error) {
 
 // body chooses the bytes that go upstream, and the edits in them.
 func (a *attempt) body(header http.Header) (*Body, []wire.Edit) {
+	if a.anew != nil {
+		delete(header, "Content-Encoding")
+		return &Body{data: a.anew, size: int64(len(a.anew))}, nil
+	}
 	edits := a.edits()
 	sent := a.x.Body
 	if len(edits) == 0 || sent.plain == nil {

@@ -27,6 +27,7 @@ type carriage struct {
 	out     []byte // events for the client, of one read
 	array   bool   // the client wants a JSON array of replies in place of events (Gemini without alt=sse)
 	began   bool   // of the array
+	own     bool   // the request alone is written anew, without what Weir has put into it; the reply passes
 	start   int64  // Unix seconds: when a reply was made whose upstream does not say
 	ended   bool   // the upstream's terminator has been carried
 }
@@ -60,11 +61,18 @@ func (x *Exchange) reaches(p *Provider) bool {
 // failure that names the member at fault.
 func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	x, p := c.x, t.Provider
-	if x.Raw || p.speaks(x.Endpoint.Dialect) {
+	if x.Raw {
 		return nil, nil
 	}
 	api := upstreamAPI(p.kind.dialect, x.Endpoint.Stream)
-	k := &carriage{from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api, start: x.Start.Unix()}
+	own := p.speaks(x.Endpoint.Dialect)
+	if own {
+		if neutral.For(x.Endpoint.API) == nil || !x.holdsSeals() {
+			return nil, nil
+		}
+		api = x.Endpoint.API
+	}
+	k := &carriage{from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api, start: x.Start.Unix(), own: own}
 	asked, err := x.meaning(k.from)
 	if err != nil {
 		e := carryError(err)
@@ -75,6 +83,7 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	}
 	told := *asked
 	told.Model = model
+	told.IncludeUsage = told.IncludeUsage || c.wantsUsage(p)
 	k.asked = asked
 	notes := neutral.Notes{Lossy: c.plan.lossy}
 	k.body, err = k.to.EncodeRequest(&told, &notes)
@@ -87,6 +96,25 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	k.dropped = notes.Dropped
 	k.array = x.Endpoint.API == wire.StreamGenerate && !x.expectsEvents
 	return k, nil
+}
+
+// holdsSeals reports whether the request holds what Weir itself has put into
+// an earlier reply that it had carried: another vendor's seals, which not even
+// an upstream of the client's own dialect would take.
+func (x *Exchange) holdsSeals() bool {
+	body := x.Body.readable()
+	if body.file == nil {
+		return neutral.HoldsSeals(body.data)
+	}
+	const overlap = 64 // more than the longest mark
+	buf := make([]byte, 64<<10)
+	for at := int64(0); at < body.size; at += int64(len(buf) - overlap) {
+		n, _ := body.file.ReadAt(buf, at) // a fault shows as the body is sent
+		if neutral.HoldsSeals(buf[:n]) {
+			return true
+		}
+	}
+	return false
 }
 
 // meaning reads the request into the neutral form, once for all targets.

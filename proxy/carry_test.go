@@ -10,6 +10,7 @@ import (
 	"weir/internal/mockllm"
 	"weir/ledger"
 	"weir/proxy/wire"
+	"weir/proxy/wire/neutral"
 )
 
 // Four dialects of clients, and how each asks.
@@ -21,31 +22,40 @@ var clients = []struct {
 	body   func(model, text string, stream bool) string
 	tools  string // members that offer a tool
 }{
-	{"chat", wire.Chat, func(string, bool) string { return "/v1/chat/completions" }, nil,
+	{
+		"chat", wire.Chat, func(string, bool) string { return "/v1/chat/completions" }, nil,
 		func(model, text string, stream bool) string {
 			return fmt.Sprintf(`{"model":%q,"stream":%v,"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":%q}]`, model, stream, text)
 		},
-		`,"tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}}]`},
-	{"responses", wire.Responses, func(string, bool) string { return "/v1/responses" }, nil,
+		`,"tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}}]`,
+	},
+	{
+		"responses", wire.Responses, func(string, bool) string { return "/v1/responses" }, nil,
 		func(model, text string, stream bool) string {
 			return fmt.Sprintf(`{"model":%q,"stream":%v,"instructions":"Be brief.","input":[{"role":"user","content":%q}]`, model, stream, text)
 		},
-		`,"tools":[{"type":"function","name":"weather","strict":false,"parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]`},
-	{"messages", wire.Messages, func(string, bool) string { return "/v1/messages" }, []string{"Anthropic-Version", "2023-06-01", "Anthropic-Beta", "some-beta"},
+		`,"tools":[{"type":"function","name":"weather","strict":false,"parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]`,
+	},
+	{
+		"messages", wire.Messages, func(string, bool) string { return "/v1/messages" },
+		[]string{"Anthropic-Version", "2023-06-01", "Anthropic-Beta", "some-beta"},
 		func(model, text string, stream bool) string {
 			return fmt.Sprintf(`{"model":%q,"stream":%v,"max_tokens":500,"system":"Be brief.","messages":[{"role":"user","content":%q}]`, model, stream, text)
 		},
-		`,"tools":[{"name":"weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]`},
-	{"generate", wire.Generate, func(model string, stream bool) string {
-		if stream {
-			return "/v1beta/models/" + model + ":streamGenerateContent?alt=sse"
-		}
-		return "/v1beta/models/" + model + ":generateContent"
-	}, nil,
+		`,"tools":[{"name":"weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]`,
+	},
+	{
+		"generate", wire.Generate, func(model string, stream bool) string {
+			if stream {
+				return "/v1beta/models/" + model + ":streamGenerateContent?alt=sse"
+			}
+			return "/v1beta/models/" + model + ":generateContent"
+		}, nil,
 		func(_, text string, _ bool) string {
 			return fmt.Sprintf(`{"systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":%q}]}]`, text)
 		},
-		`,"tools":[{"functionDeclarations":[{"name":"weather","parametersJsonSchema":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]}]`},
+		`,"tools":[{"functionDeclarations":[{"name":"weather","parametersJsonSchema":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]}]`,
+	},
 }
 
 // carryRig is a proxy whose providers each speak one dialect alone, all of them
@@ -270,4 +280,33 @@ func TestCarriedStreamCutOff(t *testing.T) {
 			t.Errorf("%s", body)
 		}
 	})
+}
+
+// A conversation that was carried and then comes to its own dialect's vendor
+// goes there without the other vendor's seals; one without any passes as it is.
+func TestCarriedConversationComesHome(t *testing.T) {
+	g, mock := carryRig(t)
+	sealed := neutral.CallWithSeal("call_1", neutral.Generate, "google's own")
+	const tail = `"tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object"}}}]}`
+	ask := func(id string) string {
+		return fmt.Sprintf(`{"model":"gpt-4o-mini","messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":%q,"type":"function","function":{"name":"weather","arguments":"{}"}}]},{"role":"tool","tool_call_id":%q,"content":"21"}],`, id, id) + tail
+	}
+	resp, body := g.post("/v1/chat/completions", ask(sealed))
+	seen := mock.Requests()
+	if got := string(seen[len(seen)-1].Body); resp.StatusCode != 200 || strings.Contains(got, "seal") || strings.Count(got, `"call_1"`) != 2 {
+		t.Errorf("%d %s\nupstream got %s", resp.StatusCode, body, got)
+	}
+	plain := ask("call_1")
+	g.post("/v1/chat/completions", plain)
+	seen = mock.Requests()
+	if got := string(seen[len(seen)-1].Body); got != plain {
+		t.Errorf("without a seal the bytes pass, got %s", got)
+	}
+	thinking := `{"model":"claude-haiku-4-5","max_tokens":50,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"` +
+		neutral.Wrap(neutral.Responses, "openai's") + `"},{"type":"text","text":"y"}]},{"role":"user","content":"z"}]}`
+	resp, body = g.post("/v1/messages", thinking, "Anthropic-Version", "2023-06-01")
+	seen = mock.Requests()
+	if got := string(seen[len(seen)-1].Body); resp.StatusCode != 200 || strings.Contains(got, "seal") || !strings.Contains(got, `"y"`) || resp.Header.Get("X-Weir-Dropped-Params") == "" {
+		t.Errorf("%d %s\nupstream got %s", resp.StatusCode, body, got)
+	}
 }

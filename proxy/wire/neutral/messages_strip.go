@@ -1,6 +1,9 @@
 package neutral
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/base64"
+)
 
 // A client of this dialect may have had turns from other vendors' models, by
 // way of the gateway, and now speak to Anthropic's own again. Anthropic takes
@@ -11,8 +14,11 @@ import "bytes"
 // has wrapped, or citations that it has made: not even an upstream of the
 // body's own dialect takes it then as it is.
 func HoldsSeals(body []byte) bool {
-	return bytes.Contains(body, []byte(sealPrefix)) || bytes.Contains(body, madeIndex)
+	return bytes.Contains(body, []byte(sealPrefix)) || bytes.Contains(body, sealBase64) || bytes.Contains(body, madeIndex)
 }
+
+// sealBase64 is sealPrefix in base64, as it begins in Gemini's fields of bytes.
+var sealBase64 = []byte(base64.StdEncoding.EncodeToString([]byte(sealPrefix)))
 
 // madeIndex is what messagesCitation writes of another vendor's citation.
 var madeIndex = []byte(`"encrypted_index":""`)
