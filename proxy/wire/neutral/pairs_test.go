@@ -255,6 +255,40 @@ func through(t failer, upstream, client *Codec, asked *Request, stream []byte) (
 	return out
 }
 
+// TestPairsCut: a stream that is cut off before it has told why it stops never
+// looks whole to the client, wherever it is cut.
+func TestPairsCut(t *testing.T) {
+	eachPair(t, func(t *testing.T, client, upstream *Codec) {
+		reply := &Reply{ID: "abc", Model: "m", HasUsage: true, Choices: []Candidate{{Stop: StopTools, Parts: []Part{
+			{Text: "some words"}, {Kind: Call, Call: &ToolCall{ID: "call_1", Name: "f", Args: `{"a":1}`}}, {Kind: Call, Call: &ToolCall{ID: "call_2", Name: "g"}},
+		}}}}
+		var stream []byte
+		e := upstream.NewEncoder(&Request{Model: "m", From: upstream.API, Stream: true, IncludeUsage: true})
+		tellAll(func(n int) int { return min(n, 4) }, reply, func(ev *Event) { stream = e.Append(stream, ev) })
+		events, err := mockllm.Events(stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := range events {
+			d, e, stopped := upstream.NewDecoder(), client.NewEncoder(&Request{Model: "m", From: client.API, Stream: true, IncludeUsage: true}), false
+			var out []byte
+			emit := func(ev *Event) {
+				stopped = stopped || ev.Kind == Stop
+				out = e.Append(out, ev)
+			}
+			for _, ev := range events[:cut] {
+				if err := d.Event(ev.Name, []byte(ev.Data), emit); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.End(emit)
+			if _, err := mockllm.ReadStream(streams[client.API], out); err == nil && !stopped {
+				t.Errorf("cut after %d of %d events, and looks whole:\n%s", cut, len(events), out)
+			}
+		}
+	})
+}
+
 // seals are a vendor's reasoning with its seal, and what must come back to it.
 var seals = map[API]struct {
 	thought Thought
