@@ -95,7 +95,7 @@ func (b ledger) audit(program string, l line, keyed bool) (wrong []string) {
 		r := rows[0]
 		want := "ok"
 		switch {
-		case h.Status >= 400, strings.HasSuffix(l.Case, "truncated"):
+		case h.Status >= 400, strings.HasSuffix(l.Case, "truncated"), strings.HasSuffix(l.Case, "failing"):
 			want = "error"
 		case l.aborts() && i == len(l.HTTP)-1:
 			want = "aborted"

@@ -84,6 +84,17 @@ func across(open func(c *Case, model string) talk) ([]*Case, error) {
 			text, err := t.pieces(3)
 			return map[string]any{"text": text}, err
 		})
+		for _, status := range []string{"401", "404"} {
+			add("error_"+status, status, func(t talk) (any, error) {
+				_, err := once(t, prompt, "", false, want{})
+				return t.wrong(err), nil
+			})
+		}
+		add("failing", "failing", func(t talk) (any, error) {
+			t.say(tagged(prompt), "")
+			text, err := t.pieces(0)
+			return map[string]any{"text": len(text) > 0, "failed": fmt.Sprintf("%T", err)}, nil
+		})
 		add("truncated", "truncated", func(t talk) (any, error) {
 			t.say(tagged(prompt), "")
 			text, err := t.pieces(0)

@@ -101,6 +101,18 @@ async function truncated(talk) {
   }
 }
 
+// The upstream tells of an error after some text.
+async function failing(talk) {
+  talk.say(tagged(PROMPT));
+  let text = "";
+  try {
+    for await (const piece of talk.pieces()) text += piece ?? "";
+    return { text: !!text, failed: null };
+  } catch (e) {
+    return { text: !!text, failed: e?.constructor?.name ?? typeof e };
+  }
+}
+
 // The cases of one API.
 export function scenarios(prefix, Talk) {
   const cases = {};
@@ -114,6 +126,9 @@ export function scenarios(prefix, Talk) {
     add("error_400" + end, "400", (t) => refused(t, stream));
   }
   add("prefixed", "prefixed", (t) => chat(t, false));
+  add("failing", "failing", failing);
+  add("error_401", "401", (t) => refused(t, false));
+  add("error_404", "404", (t) => refused(t, false));
   add("structured", "chat", structured);
   add("image", "chat", image);
   add("short", "long", short);

@@ -5,13 +5,13 @@ A program gives a class per API with
 
     Talk(c, model)              a conversation with the system prompt SYSTEM
     .say(text, image=None)      a turn of the user; image is base64 of a PNG
-    .give(results)              results of tools: {id: text}, in the order of the calls
+    .give(results)              results of tools: (id, name, text), in the order of the calls;
+                                with a picture, too, where it has .picture(image)
     .ask(stream, **want)        the model's turn, as turn() makes it; it also keeps it.
                                 want: tools, force (a call), schema, think, limit (tokens)
     .pieces()                   an iterator over the pieces of text of a stream
     PREFIX, FAILURES            of the cases' names; the SDK's errors
     failure(e)                  what its user can act on
-
 """
 
 import base64
@@ -135,6 +135,29 @@ def scenarios(talk, think=True):
             failed = True
         return {"text": text, "failed": failed}
 
+    def tool_image(c, t):
+        """A tool that gives a picture."""
+        t.say(tagged("Use get_weather in Paris."))
+        calls = t.ask(False, tools=True)["calls"]
+        t.give([(i, n, RESULTS[n]) for i, n, _ in calls], PICTURE)
+        return _told(t.ask(False, tools=True))
+
+    def failing(c, t):
+        """The upstream tells of an error after some text."""
+        text, failed = "", None
+        t.say(tagged(PROMPT))
+        try:
+            for piece in t.pieces():
+                text += piece or ""
+        except Exception as e:
+            failed = type(e).__name__
+        return {"text": bool(text), "failed": failed}
+
+    if hasattr(talk, "picture"):
+        add("tool_image", "chat", tool_image)
+    add("failing", "failing", failing)
+    add("error_401", "401", lambda c, t: _refused(t, False))
+    add("error_404", "404", lambda c, t: _refused(t, False))
     add("structured", "chat", structured)
     add("image", "chat", image)
     add("short", "long", short)

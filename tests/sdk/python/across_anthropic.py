@@ -20,12 +20,18 @@ class Talk:
     def say(self, text, image=None):
         content = [{"type": "text", "text": text}]
         if image is not None:
-            content.append({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}})
+            content.append(self.picture(image))
         self.thread.append({"role": "user", "content": content})
 
-    def give(self, results):
+    def picture(self, image):
+        return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}}
+
+    def give(self, results, image=None):
+        def content(text):
+            return text if image is None else [{"type": "text", "text": text}, self.picture(image)]
+
         self.thread.append({"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": i, "content": text} for i, _, text in results]})
+            {"type": "tool_result", "tool_use_id": i, "content": content(text)} for i, _, text in results]})
 
     def wish(self, tools=False, force=False, schema=False, think=False, limit=None):
         kw = {"model": self.model, "max_tokens": limit or 4000, "system": SYSTEM, "messages": self.thread}

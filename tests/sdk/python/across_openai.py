@@ -81,11 +81,17 @@ class Responses(Talk):
     def say(self, text, image=None):
         content = [{"type": "input_text", "text": text}]
         if image is not None:
-            content.append({"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64," + image})
+            content.append(self.picture(image))
         self.thread.append({"role": "user", "content": content})
 
-    def give(self, results):
-        self.thread += [{"type": "function_call_output", "call_id": i, "output": text} for i, _, text in results]
+    def picture(self, image):
+        return {"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64," + image}
+
+    def give(self, results, image=None):
+        def output(text):
+            return text if image is None else [{"type": "input_text", "text": text}, self.picture(image)]
+
+        self.thread += [{"type": "function_call_output", "call_id": i, "output": output(text)} for i, _, text in results]
 
     def wish(self, tools=False, force=False, schema=False, think=False, limit=None):
         kw = {"model": self.model, "instructions": SYSTEM, "input": self.thread, "store": False}
