@@ -369,6 +369,15 @@ providers: {o: {kind: openai, api_key: CANARY3, headers: {x-key: CANARY4}}}
 	if !strings.Contains(string(b), `"api_key":"(set)"`) || !strings.Contains(string(b), `"keepalive":"15s"`) {
 		t.Errorf("redacted: %s", b)
 	}
+	c = parse(t, "routes: [{model: x, targets: [{provider: o}], timeouts: {idle: 45s}}]\nproviders: {o: {kind: openai}}\ndrain: {time: 5s}")
+	if b, err = json.Marshal(c.Redacted()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"timeouts":{"connect":"3s","idle":"45s","total":"30m","ttft":"1m (streams only)"}`, `"drain":{"bytes":"1MiB","time":"5s"}`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("the defaults in effect do not show: no %s in %s", want, b)
+		}
+	}
 	for _, text := range []string{"secret: [CANARY]", "admin: {token: {CANARY: x}}", "store: postgres://u:CANARY@h/d", "redis: redis://:CANARY@h"} {
 		if _, err := Parse("f", []byte(text), nil); err == nil || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%q: %v", text, err)

@@ -66,6 +66,20 @@ var (
 		func(s string) (Secret, error) { return Secret(s), nil }, func(v Secret) any { return v.String() })
 )
 
+// standing is a shape whose zero value stands for a default that is filled in
+// elsewhere: it is shown as that.
+func standing[T comparable](s shape[T], as string) shape[T] {
+	show := s.show
+	s.show = func(v T) any {
+		var zero T
+		if v == zero {
+			return as
+		}
+		return show(v)
+	}
+	return s
+}
+
 // oneOf is one of a few words, each with the value that it stands for.
 func oneOf[T comparable](words map[string]T) shape[T] {
 	names := slices.Sorted(maps.Keys(words))

@@ -59,7 +59,7 @@ var spoolShape = object(
 
 var drainShape = object(
 	key("time", "At most so long. 0 = the upstream is cancelled at once.", duration, func(d *Drain) *time.Duration { return &d.Time }),
-	key("bytes", "At most so much. Default 1MiB.", size, func(d *Drain) *int64 { return &d.Bytes }),
+	key("bytes", "At most so much. Default 1MiB.", standing(size, "1MiB"), func(d *Drain) *int64 { return &d.Bytes }),
 )
 
 var apiKey = func(p *Provider) *Secret { return &p.APIKey }
@@ -94,10 +94,10 @@ var targetShape = object(
 )
 
 var timeoutsShape = object(
-	key("connect", "TCP and TLS. Default 3s.", duration, func(t *Timeouts) *time.Duration { return &t.Connect }),
-	key("ttft", "On a stream: to the first content, default 60s. On a plain call: to the headers, only where written.", duration, func(t *Timeouts) *time.Duration { return &t.TTFT }),
-	key("idle", "Between two reads of a stream. Default 30s.", duration, func(t *Timeouts) *time.Duration { return &t.Idle }),
-	key("total", "The whole call. Default 30m.", duration, func(t *Timeouts) *time.Duration { return &t.Total }),
+	key("connect", "TCP and TLS. Default 3s.", standing(duration, "3s"), func(t *Timeouts) *time.Duration { return &t.Connect }),
+	key("ttft", "On a stream: to the first content, default 60s. On a plain call: to the headers, only where written.", standing(duration, "1m (streams only)"), func(t *Timeouts) *time.Duration { return &t.TTFT }),
+	key("idle", "Between two reads of a stream. Default 30s.", standing(duration, "30s"), func(t *Timeouts) *time.Duration { return &t.Idle }),
+	key("total", "The whole call. Default 30m.", standing(duration, "30m"), func(t *Timeouts) *time.Duration { return &t.Total }),
 )
 
 var captureShape = object(
