@@ -32,6 +32,9 @@ func TestBadBodies(t *testing.T) {
 			if resp.StatusCode != want || !strings.Contains(got, words) || !json.Valid([]byte(got)) || strings.HasSuffix(path, "messages") != strings.HasPrefix(got, `{"type":"error"`) {
 				t.Errorf("%s: %d %.300s", what, resp.StatusCode, got)
 			}
+			if words == "twice" && strings.Contains(got, "not valid JSON") {
+				t.Errorf("%s: called invalid JSON: %s", what, got)
+			}
 			if len(v.seen()) != before {
 				t.Errorf("%s: sent upstream", what)
 			}
@@ -61,7 +64,7 @@ func TestBadBodies(t *testing.T) {
 	check("no model", `{"messages":[]}`, 400, "names no model")
 	check("an empty model", `{"model":""}`, 400, "names no model")
 	check("a model that is no string", `{"model":5}`, 400, "names no model")
-	check("a huge model", `{"model":"`+strings.Repeat("x", 100<<10)+`"}`, 400, "")
+	check("a huge model", `{"model":"`+strings.Repeat("x", 100<<10)+`"}`, 400, "body cannot be used: the model's name is too long")
 	check("an unknown model", `{"model":"nobody"}`, 404, "served by no provider")
 	check("CR and LF in a model", `{"model":"a\r\nX-Evil: 1"}`, 404, "")
 	check("another type", `{"model":"m"}`, 415, "text/xml", "Content-Type", "text/xml")

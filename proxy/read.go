@@ -139,9 +139,13 @@ func readView(x *Exchange) error {
 		return nil
 	}
 	if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
+		what := "is not valid JSON"
+		if syntax.Unfit {
+			what = "cannot be used"
+		}
 		return &Error{
 			Code: BadRequest, NoRetry: true,
-			Msg: fmt.Sprintf("The request body is not valid JSON: %s at byte %d.", syntax.Msg, syntax.Offset),
+			Msg: fmt.Sprintf("The request body %s: %s at byte %d.", what, syntax.Msg, syntax.Offset),
 		}
 	}
 	return &Error{Code: Internal, Msg: "Weir could not read the request body again.", Err: err}

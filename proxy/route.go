@@ -97,7 +97,7 @@ func explainNone(auth Auth, x *Exchange, targets []Target) error {
 		return refuse(NoProviderKey, "Provider %q has no API key configured in Weir, so the request was not sent.", t.Provider.Name)
 	}
 	foreign := targets[0].Provider
-	return refuse(ForeignDialect, "This is an %s request and %s is served by provider %q, which speaks %s. Weir carries conversations across dialects (chat completions, responses, messages, generateContent), and nothing else: use that provider's own API and SDK.",
+	return refuse(ForeignDialect, "This request speaks %s, and %s is served by provider %q, which speaks %s. Weir carries conversations across dialects (chat completions, responses, messages, generateContent), and nothing else: use that provider's own API and SDK.",
 		x.Endpoint.Dialect.Name(), subject(x), foreign.Name, foreign.kind.dialect.Name())
 }
 

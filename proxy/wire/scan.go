@@ -12,6 +12,7 @@ import (
 type SyntaxError struct {
 	Offset int64 // bytes before the fault
 	Msg    string
+	Unfit  bool // it is JSON, but not what a request may say
 }
 
 // Error returns the message and the place.

@@ -202,14 +202,14 @@ func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) e
 	}
 	bit := uint64(1) << (k % 64)
 	if r.seen[k/64]&bit != 0 && isActedOn(k) {
-		return &SyntaxError{Offset: span.Start, Msg: "a member that may be given once is given twice"}
+		return &SyntaxError{Offset: span.Start, Msg: "a member that may be given once is given twice", Unfit: true}
 	}
 	r.seen[k/64] |= bit
 	switch k {
 	case keyModel:
 		if kind == kindString {
 			if raw == nil {
-				return &SyntaxError{Offset: span.Start, Msg: "the model's name is too long"}
+				return &SyntaxError{Offset: span.Start, Msg: "the model's name is too long", Unfit: true}
 			}
 			v.Model, v.ModelSpan = text(raw), span
 		}
