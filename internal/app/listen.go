@@ -170,7 +170,14 @@ func (a *App) refuseForeign(w http.ResponseWriter, r *http.Request, why string) 
 	_, _ = w.Write(body)
 }
 
-func alive(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") }
+func alive(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		plainText(w, http.StatusMethodNotAllowed, "This path takes GET and HEAD.")
+		return
+	}
+	plainText(w, http.StatusOK, "ok")
+}
 
 func plainText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
