@@ -2,6 +2,7 @@ package neutral
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -104,9 +105,8 @@ func writeSignature(from API, seal string) string {
 // partReader turns Gemini's parts into neutral ones.
 type partReader struct {
 	parts   []Part
-	newID   func(name string) string // an id for a call without one
-	match   func(name string) string // the id of the call that a result without one answers
-	unknown []string                 // names of members that a part's Raw keeps
+	ids     *callIDs
+	unknown []string // names of members that a part's Raw keeps
 }
 
 func (r *partReader) read(list []geminiPart) {
@@ -214,8 +214,9 @@ func (r *partReader) call(p *geminiPart) {
 	c := p.FunctionCall
 	call := &ToolCall{ID: c.ID, Name: c.Name, Args: string(c.Args)}
 	if call.ID == "" {
-		call.ID = r.newID(c.Name)
+		call.ID = r.ids.made()
 	}
+	r.ids.called(c.Name, call.ID)
 	if p.ThoughtSignature != "" {
 		call.From, call.Signature = signature(p.ThoughtSignature)
 	}
@@ -227,8 +228,9 @@ func (r *partReader) call(p *geminiPart) {
 func (r *partReader) result(f *geminiResponse) *ToolResult {
 	res := &ToolResult{ID: f.ID, Name: f.Name}
 	if res.ID == "" {
-		res.ID = r.match(f.Name)
+		res.ID = r.ids.first(f.Name)
 	}
+	r.ids.answered(f.Name, res.ID)
 	text := string(f.Response)
 	if isWrapped(f.Response) {
 		m := members(f.Response)[0]
@@ -238,7 +240,7 @@ func (r *partReader) result(f *geminiResponse) *ToolResult {
 	if text != "" {
 		res.Parts = append(res.Parts, Part{Kind: Text, Text: text})
 	}
-	inner := partReader{newID: r.newID, match: r.match}
+	inner := partReader{ids: r.ids}
 	inner.read(f.Parts)
 	r.unknown = append(r.unknown, inner.unknown...)
 	res.Parts = append(res.Parts, inner.parts...)
@@ -252,29 +254,38 @@ func isWrapped(response jsontext.Value) bool {
 	return len(list) == 1 && list[0].Value.Kind() == '"' && (list[0].Name == "output" || list[0].Name == "error")
 }
 
-// callIDs gives ids to calls without one and finds them again for results, by
-// name and in order.
+// callIDs gives ids to calls without one, and finds the calls that results
+// without one answer: by name and in order.
 type callIDs struct {
 	prefix  string
 	n       int
-	pending map[string][]string
+	pending map[string][]string // ids of calls without a result yet, by name
 }
 
-func (c *callIDs) make(name string) string {
+func (c *callIDs) made() string {
 	c.n++
-	id := madeID + c.prefix + itoa(c.n)
+	return madeID + c.prefix + itoa(c.n)
+}
+
+func (c *callIDs) called(name, id string) {
 	if c.pending == nil {
 		c.pending = make(map[string][]string)
 	}
 	c.pending[name] = append(c.pending[name], id)
-	return id
 }
 
-func (c *callIDs) match(name string) string {
-	list := c.pending[name]
-	if len(list) == 0 {
-		return c.make(name) // an orphan; the upstream judges
+// first is the id of the first call of a tool that has no result yet; for an
+// orphan, which the upstream judges, a new one.
+func (c *callIDs) first(name string) string {
+	if list := c.pending[name]; len(list) > 0 {
+		return list[0]
 	}
-	c.pending[name] = list[1:]
-	return list[0]
+	return c.made()
+}
+
+func (c *callIDs) answered(name, id string) {
+	list := c.pending[name]
+	if i := slices.Index(list, id); i >= 0 {
+		c.pending[name] = slices.Delete(list, i, i+1)
+	}
 }

@@ -112,7 +112,7 @@ func decodeGenerateReply(body []byte) (*Reply, error) {
 	ids := replyIDs(in.ResponseID, firstCall(&in))
 	for i := range in.Candidates {
 		c := &in.Candidates[i]
-		p := partReader{newID: ids.make, match: ids.match}
+		p := partReader{ids: ids}
 		p.read(c.Content.Parts)
 		calls := false
 		last := -1

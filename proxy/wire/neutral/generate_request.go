@@ -86,7 +86,7 @@ func decodeGenerate(body []byte, model string, stream bool) (*Request, error) {
 		if c.Role == "model" {
 			turn.Role = Assistant
 		}
-		p := partReader{newID: ids.make, match: ids.match}
+		p := partReader{ids: ids}
 		p.read(c.Parts)
 		turn.Parts = p.parts
 		r.noteUnknown(p.unknown)
@@ -111,7 +111,7 @@ func readInstruction(r *Request, raw jsontext.Value) error {
 	} else if err := decodeAt(raw, &c, "systemInstruction"); err != nil {
 		return err
 	}
-	var p partReader
+	p := partReader{ids: &callIDs{}}
 	for i := range c.Parts {
 		if c.Parts[i].Text != nil {
 			p.part(&c.Parts[i])

@@ -94,7 +94,7 @@ func (d *generateDecoder) part(ch *generateChoice, choice int, p *geminiPart, em
 		d.text(ch, choice, p, emit)
 		return
 	}
-	r := partReader{newID: d.ids.make, match: d.ids.match}
+	r := partReader{ids: d.ids}
 	r.part(p)
 	for i := range r.parts {
 		ch.close(choice, emit)

@@ -176,6 +176,26 @@ func ownSeals(r *Request) {
 	r.Turns = list
 }
 
+// TestGenerateMatches: results without ids find their calls, with ids or not.
+func TestGenerateMatches(t *testing.T) {
+	check := func(calls, results string, want ...string) {
+		t.Helper()
+		r := mustDecodeGenerate(t, []byte(`{"contents":[{"role":"model","parts":[`+calls+`]},{"role":"user","parts":[`+results+`]}]}`))
+		var got []string
+		for _, p := range r.Turns[1].Parts {
+			got = append(got, p.Result.ID)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", results, got, want)
+		}
+	}
+	const f, g = `{"functionResponse":{"name":"f"}}`, `{"functionResponse":{"name":"g"}}`
+	check(`{"functionCall":{"name":"f"}},{"functionCall":{"name":"g"}},{"functionCall":{"name":"f"}}`, f+","+f+","+g, "call_made_1", "call_made_3", "call_made_2")
+	check(`{"functionCall":{"name":"f","id":"a"}},{"functionCall":{"name":"f","id":"b"}}`, f+","+f, "a", "b")
+	check(`{"functionCall":{"name":"f","id":"a"}},{"functionCall":{"name":"f","id":"b"}}`, `{"functionResponse":{"name":"f","id":"a"}},`+f, "a", "b")
+	check(`{"functionCall":{"name":"f","id":"a"}}`, g, "call_made_1")
+}
+
 func TestGenerateEncode(t *testing.T) {
 	check := func(name string, r *Request, want string, dropped ...string) {
 		t.Helper()
@@ -412,7 +432,7 @@ func TestGenerateSeals(t *testing.T) {
 			if err := decode([]byte(text), &in); err != nil {
 				t.Fatalf("%s: %v", text, err)
 			}
-			var p partReader
+			p := partReader{ids: &callIDs{}}
 			p.read(in.Candidates[0].Content.Parts)
 			if len(p.parts) != 2 || !reflect.DeepEqual(p.parts[0].Thought, &th) || p.parts[1].Call.Signature != "sig" || p.parts[1].Call.From != th.From {
 				t.Errorf("%+v: %s", th, out)
