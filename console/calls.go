@@ -50,6 +50,9 @@ func (c *Console) callQuery(ctx context.Context, v url.Values) (ledger.Query, er
 			return q, bad("There is no parameter %q.", name)
 		}
 	}
+	if q.Before != "" && !ledger.IsCallID(q.Before) {
+		return q, bad("before wants the id of a call: the next of the page before.")
+	}
 	now := time.Now()
 	var errs [4]error
 	q.Limit, errs[0] = number("limit", v.Get("limit"), callsPage, callsMost)

@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -41,6 +42,13 @@ const (
 	// Unmetered marks a raw pass-through whose usage cannot be read.
 	Unmetered UsageSource = "unmetered"
 )
+
+// IsCallID reports whether a text has the form of a call's id, be there such a
+// call or not.
+func IsCallID(s string) bool {
+	digits, ok := strings.CutPrefix(s, "call_")
+	return ok && len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
+}
 
 // A Call is one client request to Weir: the unit that users count.
 // Empty strings and nil mean "not given". Times are UTC; durations count from Start.

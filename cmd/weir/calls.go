@@ -113,6 +113,9 @@ func newCallsListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "Show calls, the newest first", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if before != "" && !ledger.IsCallID(before) {
+				return &failure{code: 2, err: fmt.Errorf("read --before: want the id of a call, got %q", before)}
+			}
 			if rows.limit == 0 {
 				return printRows(cmd.OutOrStdout(), rows, callColumns, all([]*ledger.Call(nil)))
 			}
