@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"weir/ledger"
 )
@@ -177,11 +180,14 @@ func send(w http.ResponseWriter, status int, v any) {
 
 // receive reads a JSON body into v. An empty body leaves v as it is.
 func receive(w http.ResponseWriter, r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if errors.Is(err, io.EOF) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil && len(bytes.TrimSpace(body)) == 0 {
 		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err == nil {
+		err = d.Decode(v)
 	}
 	// A form could be sent by any page of any site.
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
@@ -191,13 +197,22 @@ func receive(w http.ResponseWriter, r *http.Request, v any) error {
 		if _, more := d.Token(); !errors.Is(more, io.EOF) {
 			return bad("Something follows the body's JSON.")
 		}
-		return nil
+		return givenOnce(body)
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return err
 	}
 	return bad("The body cannot be read: %s.", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// givenOnce refuses a body that has a member twice: which one is meant?
+func givenOnce(body []byte) error {
+	_, err := jsontext.NewDecoder(bytes.NewReader(body)).ReadValue()
+	if at, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(err, jsontext.ErrDuplicateName) {
+		return bad("The body cannot be read: %q is given twice.", at.JSONPointer.LastToken())
+	}
+	return nil
 }
 
 // deadline bounds what the store may take.

@@ -92,6 +92,9 @@ func TestBadBodies(t *testing.T) {
 	}
 	check(`{"nmae":"x"}`, `unknown field "nmae"`)
 	check(`{"name":7}`, "cannot be read")
+	check(`{"name":"a","name":"b"}`, `"name" is given twice`)
+	check(`{"name":"a","tags":{"x":"1","x":"2"}}`, `"x" is given twice`)
+	check(`{"name":"a","models":[]}`, "models is empty")
 	check(`{"name":"x"`, "cannot be read")
 	check(`{"name":"x"} {}`, "Something follows")
 	check(`{"expires_in":"soon"}`, "expires_in wants")
@@ -159,6 +162,8 @@ func TestCalls(t *testing.T) {
 		}
 	}
 	d.refused("GET", "/calls?limit=0", "", 400, "invalid_request", "limit wants a number from 1 to 1000")
+	d.refused("GET", "/calls?before=call_zzz", "", 400, "invalid_request", "before wants")
+	d.call("GET", "/calls?before=call_00000000000070008000000000000000", "", 200)
 	d.refused("GET", "/calls?since=yesterday", "", 400, "invalid_request", "since wants")
 	d.refused("GET", "/calls?status=nine", "", 400, "invalid_request", "status wants")
 	d.refused("GET", "/calls?outcome=fine", "", 400, "invalid_request", "outcome wants")

@@ -73,6 +73,9 @@ func (n *newKey) spec(now time.Time) (ledger.KeySpec, error) {
 	if slices.Contains(n.Models, "") {
 		return s, bad("A name among the models is empty.")
 	}
+	if n.Models != nil && len(n.Models) == 0 {
+		return s, bad("models is empty; leave it out for a key that may use every model.")
+	}
 	if len(n.Models) > maxItems || len(n.Tags) > maxItems {
 		return s, bad("There may be up to %d models and as many tags.", maxItems)
 	}
