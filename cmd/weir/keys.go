@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/config"
+	"weir/internal/sqldb"
 	"weir/ledger"
 )
 
@@ -43,10 +44,13 @@ func newKeysCreateCommand() *cobra.Command {
 			if spec.Tags, err = parseTags(tags); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("models") && len(spec.Models) == 0 {
+				return &failure{code: 2, err: errors.New("read --models: it is empty; leave it out for a key that may use every model")}
+			}
 			if slices.Contains(spec.Models, "") {
 				return &failure{code: 2, err: errors.New("read --models: a name is empty")}
 			}
-			return withKeys(cmd, func(keys *ledger.Keys) error {
+			return withKeys(cmd, openKeys, func(keys *ledger.Keys) error {
 				k, token, err := keys.Create(cmd.Context(), actor(), spec)
 				if err != nil {
 					return err
@@ -73,6 +77,9 @@ func parseExpiry(s string, now time.Time) (time.Time, error) {
 	}
 	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
 		if t, err := time.ParseInLocation(layout, s, time.UTC); err == nil {
+			if !t.After(now) {
+				return t, &failure{code: 2, err: fmt.Errorf("read --expires: %s is past", s)}
+			}
 			return t, nil
 		}
 	}
@@ -98,13 +105,14 @@ func parseTags(list []string) (map[string]string, error) {
 	return tags, nil
 }
 
-// withKeys opens the keys for f.
-func withKeys(cmd *cobra.Command, f func(*ledger.Keys) error) error {
+// withKeys opens the keys for f: by openKeys, or by openMadeKeys where only
+// keys that were made before are of use.
+func withKeys(cmd *cobra.Command, open func(context.Context, *config.Config) (*ledger.Keys, *sqldb.DB, error), f func(*ledger.Keys) error) error {
 	c, err := loadConfig(cmd)
 	if err != nil {
 		return err
 	}
-	keys, db, err := openKeys(cmd.Context(), c)
+	keys, db, err := open(cmd.Context(), c)
 	if err != nil {
 		return err
 	}
@@ -148,7 +156,7 @@ func newKeysRotateCommand() *cobra.Command {
 					return &failure{code: 2, err: fmt.Errorf("read --grace: want 24h or 7d, got %q", grace)}
 				}
 			}
-			return withKeys(cmd, func(keys *ledger.Keys) error {
+			return withKeys(cmd, openMadeKeys, func(keys *ledger.Keys) error {
 				k, token, err := keys.Rotate(cmd.Context(), actor(), args[0], old)
 				if err != nil {
 					return err
@@ -172,7 +180,7 @@ func changeKeyCommand(verb, short string, change func(*ledger.Keys) keyChange) *
 			if len(args) != 1 {
 				return usageError(cmd, "%s key: want one name or id, got %d", verb, len(args))
 			}
-			return withKeys(cmd, func(keys *ledger.Keys) error {
+			return withKeys(cmd, openMadeKeys, func(keys *ledger.Keys) error {
 				k, err := change(keys)(cmd.Context(), actor(), args[0])
 				if err != nil {
 					return err
@@ -200,7 +208,7 @@ func newKeysListCommand() *cobra.Command {
 			if err := firstError(rows.check(), err); err != nil {
 				return err
 			}
-			return withKeys(cmd, func(keys *ledger.Keys) error {
+			return withKeys(cmd, openMadeKeys, func(keys *ledger.Keys) error {
 				list, err := keys.List(cmd.Context())
 				if err != nil {
 					return err

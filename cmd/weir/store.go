@@ -40,13 +40,29 @@ func openCalls(cmd *cobra.Command) (*ledger.Calls, *sqldb.DB, error) {
 // openKeys opens the keys of the configured server, which need not have been
 // started yet.
 func openKeys(ctx context.Context, c *config.Config) (*ledger.Keys, *sqldb.DB, error) {
-	secret, err := ledger.LoadSecret(string(c.Secret), c.DataDir)
-	if err != nil {
-		return nil, nil, err
-	}
 	db, err := sqldb.Open(c.Store)
 	if err != nil {
 		return nil, nil, err
+	}
+	return keysOf(ctx, c, db)
+}
+
+// openMadeKeys opens keys that are there already: it makes no store.
+func openMadeKeys(ctx context.Context, c *config.Config) (*ledger.Keys, *sqldb.DB, error) {
+	db, err := sqldb.OpenExisting(c.Store)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, withHint(err, "no key has been made there: weir keys create, or name its configuration with --config")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return keysOf(ctx, c, db)
+}
+
+func keysOf(ctx context.Context, c *config.Config, db *sqldb.DB) (*ledger.Keys, *sqldb.DB, error) {
+	secret, err := ledger.LoadSecret(string(c.Secret), c.DataDir)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
 	}
 	if err := migrations.Up(ctx, db); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("bring the store up to date: %w", err), db.Close())
