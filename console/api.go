@@ -149,7 +149,7 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusBadRequest, "invalid_request", b.message)
 	case errors.Is(err, ledger.ErrNoSuchKey), errors.Is(err, ledger.ErrNoSuchCall):
 		fail(w, http.StatusNotFound, "not_found", sentence(err))
-	case errors.Is(err, ledger.ErrKeyAmbiguous), errors.Is(err, ledger.ErrKeyRevoked), errors.Is(err, ledger.ErrProjectExists):
+	case errors.Is(err, ledger.ErrKeyAmbiguous), errors.Is(err, ledger.ErrKeyRevoked), errors.Is(err, ledger.ErrProjectExists), errors.Is(err, ledger.ErrKeyExists):
 		fail(w, http.StatusConflict, "conflict", sentence(err))
 	case r.Context().Err() != nil:
 		// nobody is there to read it

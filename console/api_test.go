@@ -110,6 +110,7 @@ func TestBadBodies(t *testing.T) {
 	d.call("POST", "/projects", `{"name":"web"}`, 201)
 	d.refused("POST", "/projects", `{"name":"web"}`, 409, "conflict", "has this name already")
 	d.call("POST", "/keys", `{"name":"x"}`, 201)
+	d.refused("POST", "/keys", `{"name":"x"}`, 409, "conflict", "has this name already")
 	d.refused("POST", "/keys/x/rotate", `{"grace":"-1h"}`, 400, "invalid_request", "grace wants")
 	r := d.send("POST", "/api/v1/keys", `{"name":"x"}`, withToken, "Content-Type: text/plain")
 	if r.status != 400 || !strings.Contains(r.body, "application/json") {

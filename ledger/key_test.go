@@ -121,19 +121,25 @@ func TestKeyNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := keys.Create(t.Context(), "test", KeySpec{Name: "a", Project: "q"}); !errors.Is(err, ErrKeyExists) {
+		t.Errorf("a second key of a name that lives: %v", err)
+	}
+	if _, err := keys.Revoke(t.Context(), "test", "a"); err != nil {
+		t.Fatal(err)
+	}
 	second, _, err := keys.Create(t.Context(), "test", KeySpec{Name: "a", Project: "p"})
 	if err != nil || second.ProjectID != first.ProjectID {
 		t.Fatalf("projects %q and %q, %v", first.ProjectID, second.ProjectID, err)
 	}
-	if _, err := keys.Revoke(t.Context(), "test", "a"); !errors.Is(err, ErrKeyAmbiguous) {
-		t.Errorf("revoke by the name of two: %v", err)
-	}
-	if _, err := keys.Revoke(t.Context(), "test", first.ID); err != nil {
-		t.Fatal(err)
-	}
 	k, err := keys.Pause(t.Context(), "test", "a") // only one of them lives
 	if err != nil || k.ID != second.ID {
 		t.Errorf("paused %v, %v", k, err)
+	}
+	if _, err := keys.Revoke(t.Context(), "test", second.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.Revoke(t.Context(), "test", "a"); !errors.Is(err, ErrKeyAmbiguous) {
+		t.Errorf("revoke by the name of two: %v", err)
 	}
 }
 

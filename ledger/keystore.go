@@ -35,6 +35,9 @@ type KeySpec struct {
 // ErrNoSuchKey says that a name or id names no key.
 var ErrNoSuchKey = errors.New("no such key")
 
+// ErrKeyExists says that a key that is not revoked has the name already.
+var ErrKeyExists = errors.New("a key has this name already")
+
 // ErrKeyAmbiguous says that a name is that of several keys.
 var ErrKeyAmbiguous = errors.New("several keys have this name")
 
@@ -56,6 +59,9 @@ func (s *Keys) Create(ctx context.Context, actor string, spec KeySpec) (*Key, st
 	}
 	sum := s.hash.sum(token)
 	err := s.write(ctx, func(tx *sql.Tx) (err error) {
+		if err := nameIsFree(ctx, tx, k.Name); err != nil {
+			return err
+		}
 		if k.ProjectID, err = ensureProject(ctx, tx, actor, spec.Project, now); err != nil {
 			return err
 		}
@@ -71,6 +77,17 @@ func (s *Keys) Create(ctx context.Context, actor string, spec KeySpec) (*Key, st
 		return nil, "", fmt.Errorf("create key: %w", err)
 	}
 	return k, token, nil
+}
+
+// nameIsFree refuses a name that a key has which is not revoked: it would stand
+// for neither.
+func nameIsFree(ctx context.Context, tx *sql.Tx, name string) error {
+	var n int
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM keys WHERE name = ? AND revoked = 0`, name).Scan(&n)
+	if err == nil && n > 0 {
+		return fmt.Errorf("%w: %s", ErrKeyExists, name)
+	}
+	return err
 }
 
 // Revoke ends a key for good. ref is its id, or its name where only one has it.

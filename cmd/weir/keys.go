@@ -120,6 +120,8 @@ func withKeys(cmd *cobra.Command, open func(context.Context, *config.Config) (*l
 	switch {
 	case errors.Is(err, ledger.ErrNoSuchKey):
 		err = withHint(err, "see weir keys list")
+	case errors.Is(err, ledger.ErrKeyExists):
+		err = withHint(err, "rotate it for a new secret, or revoke it first")
 	case errors.Is(err, ledger.ErrKeyAmbiguous):
 		err = withHint(err, "name it by its id; see weir keys list")
 	}
