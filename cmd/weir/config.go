@@ -89,6 +89,14 @@ func check(cmd *cobra.Command) error {
 	if name == "" {
 		name = "no file"
 	}
-	_, err = fmt.Fprintf(out, "%s: ok: %d providers, %d routes, %d warnings\n", name, len(c.Providers), len(c.Routes), len(c.Warnings))
+	_, err = fmt.Fprintf(out, "%s: ok: %s, %s, %s\n", name, counted(len(c.Providers), "provider"), counted(len(c.Routes), "route"), counted(len(c.Warnings), "warning"))
 	return err
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
