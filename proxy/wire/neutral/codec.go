@@ -70,10 +70,17 @@ type Notes struct {
 // Drop notes that a member, named as the client wrote it, is not carried. It
 // changes how the answer is made, not what was asked.
 func (n *Notes) Drop(member string) {
-	if !slices.Contains(n.Dropped, member) {
+	switch {
+	case len(n.Dropped) > maxDropped || slices.Contains(n.Dropped, member):
+	case len(n.Dropped) == maxDropped:
+		n.Dropped = append(n.Dropped, "and more")
+	default:
 		n.Dropped = append(n.Dropped, member)
 	}
 }
+
+// maxDropped bounds what is noted of one request: it goes into a header.
+const maxDropped = 64
 
 // Refuse says that leaving a member out would change the meaning. Where the
 // route takes that it is noted like any other.

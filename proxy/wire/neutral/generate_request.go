@@ -126,6 +126,9 @@ func readInstruction(r *Request, raw jsontext.Value) error {
 // noteUnknown adds names of members that are kept elsewhere to the request's Rest.
 func (r *Request) noteUnknown(names []string) {
 	for _, name := range names {
+		if len(r.Rest) > maxDropped { // no more of them are noted
+			return
+		}
 		if !slices.ContainsFunc(r.Rest, func(m Member) bool { return m.Name == name }) {
 			r.Rest = append(r.Rest, Member{Name: name})
 		}

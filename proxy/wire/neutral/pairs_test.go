@@ -138,6 +138,34 @@ func TestPairsRequests(t *testing.T) {
 	})
 }
 
+// TestPairsManyMembers: of very many unknown members some are named, in no
+// more time than it takes to read them.
+func TestPairsManyMembers(t *testing.T) {
+	var more, parts strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&more, `,"x%d":1`, i)
+		fmt.Fprintf(&parts, `,{"text":"a","y%d":1}`, i)
+	}
+	for _, client := range apis {
+		body := bytes.TrimSuffix(probe{}.body(client), []byte("}"))
+		body = append(append(body, more.String()...), '}')
+		if client == Generate {
+			body = bytes.Replace(body, []byte(`{"text":"give JSON"}`), []byte(`{"text":"give JSON"}`+parts.String()), 1)
+		}
+		r, err := byAPI(client).DecodeRequest(body, "m", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range apis {
+			if n := (&Notes{}); target != client {
+				if _, err := byAPI(target).EncodeRequest(r, n); err != nil || len(n.Dropped) != maxDropped+1 {
+					t.Errorf("%s → %s: %v, %d noted", client, target, err, len(n.Dropped))
+				}
+			}
+		}
+	}
+}
+
 // drawAnswer draws a reply such as every dialect can say.
 func drawAnswer(t *rapid.T, from, to API) *Reply {
 	c := Candidate{Stop: rapid.SampledFrom([]StopReason{StopEnd, StopLength, StopFilter}).Draw(t, "stop")}
