@@ -256,3 +256,33 @@ func TestDeadlinesEndWithTheirCall(t *testing.T) {
 		time.Sleep(400 * time.Millisecond) // longer than a body may take
 	}
 }
+
+// A client that leaves on an error it was told has not aborted: the call failed.
+func TestLeavingOnAToldErrorIsNoAbort(t *testing.T) {
+	gone := make(chan struct{})
+	up := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		sse(w, chunk("hel"), `data: {"error":{"message":"the model broke","type":"server_error"}}`+"\n\n")
+		<-r.Context().Done() // it says nothing more and does not hang up either
+		close(gone)
+	})
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(up)}})
+	ctx, leave := context.WithCancel(context.Background())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, "POST", g.url+"/v1/chat/completions", strings.NewReader(streamBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for in := bufio.NewScanner(resp.Body); in.Scan() && !strings.Contains(in.Text(), "broke"); {
+	}
+	leave()
+	<-gone
+	if c := g.one(); c.Outcome != ledger.Failed || c.ErrorClass != string(UpstreamError) || c.Status != 200 {
+		t.Errorf("%s %s %d", c.Outcome, c.ErrorClass, c.Status)
+	}
+}

@@ -267,10 +267,10 @@ func (e *eventRelay) ended(err error) *failure {
 	switch {
 	case e.closed || s.Done():
 		// whatever the connection does now, the client has everything
+	case a.toldFailure():
+		// the upstream's own last word has been passed, and clients leave on it
 	case !errors.Is(err, io.EOF):
 		return a.cut(err)
-	case a.x.answered && s.Failed() != nil:
-		// the upstream's own last word has been passed
 	case e.unfinished():
 		return a.cut(io.ErrUnexpectedEOF)
 	}
@@ -280,7 +280,7 @@ func (e *eventRelay) ended(err error) *failure {
 			return f
 		}
 	}
-	if a.gone || isGone(a.c.r) && !e.closed {
+	if a.gone || isGone(a.c.r) && !e.closed && !a.toldFailure() {
 		return a.clientGone()
 	}
 	if a.carry != nil && !e.closed {
@@ -288,6 +288,12 @@ func (e *eventRelay) ended(err error) *failure {
 	}
 	a.finish(0)
 	return nil
+}
+
+// toldFailure reports whether the client has been passed the upstream's own
+// error event: what it does afterwards is no abort.
+func (a *attempt) toldFailure() bool {
+	return a.x.answered && !a.gone && a.stream != nil && a.stream.Failed() != nil
 }
 
 // endCarried sends what a carried stream ends with, once its record is written.

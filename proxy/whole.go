@@ -117,11 +117,12 @@ func (a *attempt) finish(n int) {
 		return
 	}
 	c := a.x.call
-	if isGone(a.c.r) { // what was drained has reached nobody
-		c.Outcome, c.ErrorClass = ledger.Aborted, string(ClientGone)
-	} else if a.stream != nil && a.stream.Failed() != nil { // the upstream's own last word passes
+	switch {
+	case a.toldFailure(): // the upstream's own last word passes
 		a.record.ErrorClass = string(UpstreamError)
 		c.Outcome, c.ErrorClass = ledger.Failed, a.record.ErrorClass
+	case isGone(a.c.r): // what was drained has reached nobody
+		c.Outcome, c.ErrorClass = ledger.Aborted, string(ClientGone)
 	}
 	c.BytesOut = a.x.reply.bytes() + int64(n)
 	a.settle()
