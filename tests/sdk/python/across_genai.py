@@ -29,8 +29,9 @@ class Talk:
         self.thread.append(types.Content(role="user", parts=parts))
 
     def give(self, results):
-        self.thread.append(types.Content(role="user", parts=[types.Part(function_response=types.FunctionResponse(
-            id=i, name=name, response={"result": text})) for i, name, text in results]))
+        """By the SDK's own way, which does not say the calls' ids."""
+        self.thread.append(types.Content(role="user", parts=[
+            types.Part.from_function_response(name=name, response={"result": text}) for _, name, text in results]))
 
     def wish(self, tools=False, force=False, schema=False, think=False, limit=None):
         config = {"system_instruction": SYSTEM}
