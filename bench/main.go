@@ -112,6 +112,9 @@ func save(o options, m machine, text string) error {
 		}
 		path = filepath.Join("bench", "results", time.Now().Format("2006-01-02")+"-"+m.slug()+".txt")
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("keep the tables: %w", err)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("keep the tables: %w", err)
 	}
