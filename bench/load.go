@@ -171,9 +171,9 @@ func (ld *load) answered(c *client, now int64) {
 	if open || ld.rate == 0 && now >= ld.from && now < ld.to {
 		ld.r.Done++
 		ld.r.Lat = append(ld.r.Lat, now-c.wanted)
-		if c.first > 0 {
-			ld.r.First = append(ld.r.First, c.first-c.wanted)
-		}
+	}
+	if c.first > 0 { // a paced stream may end after the time
+		ld.r.First = append(ld.r.First, c.first-c.wanted)
 	}
 	ld.again(c, now)
 }
