@@ -28,8 +28,11 @@ func TestMeters(t *testing.T) {
 		if back, err := ParseMeter(m.String()); err != nil || back != m {
 			t.Errorf("ParseMeter(%q) = %v, %v", m, back, err)
 		}
-		if m.IsInput() != strings.HasPrefix(m.String(), "input") {
-			t.Errorf("%v is input: %v", m, m.IsInput())
+		if m.IsInput() != strings.HasPrefix(m.String(), "input") || m.IsOutput() != strings.HasPrefix(m.String(), "output") {
+			t.Errorf("%v is input: %v, output: %v", m, m.IsInput(), m.IsOutput())
+		}
+		if (m.Unit() == Tokens) != (m.IsInput() || m.IsOutput()) || (m.Unit() == Micros) != strings.HasSuffix(m.String(), "_us") {
+			t.Errorf("%v counts in unit %d", m, m.Unit())
 		}
 	}
 	if _, err := ParseMeter("total"); err == nil {
@@ -37,6 +40,23 @@ func TestMeters(t *testing.T) {
 	}
 	if got := Meter(200).String(); got != "meter(200)" {
 		t.Errorf("Meter(200) = %s", got)
+	}
+}
+
+// Spools hold the numbers and stores the names: neither may ever change.
+func TestMetersAreForGood(t *testing.T) {
+	for i, name := range []string{
+		"input", "input_cache_read", "input_cache_write", "input_cache_write_5m", "input_cache_write_1h",
+		"input_audio", "input_image", "input_video",
+		"input_cache_read_audio", "input_cache_read_image", "input_cache_read_video", "input_tool",
+		"output", "output_reasoning", "output_audio", "output_image",
+	} {
+		if got := Meter(i).String(); got != name {
+			t.Errorf("meter %d is %s, and was %s", i, got, name)
+		}
+	}
+	if numMeters > 64 {
+		t.Errorf("%d meters do not fit Usage's bits", numMeters)
 	}
 }
 
@@ -73,9 +93,10 @@ func TestSums(t *testing.T) {
 	in, out := int64(0), int64(0)
 	for _, m := range Meters() {
 		n, _ := u.Get(m)
-		if m.IsInput() {
+		switch {
+		case m.IsInput():
 			in += n
-		} else {
+		case m.IsOutput():
 			out += n
 		}
 	}
@@ -194,7 +215,7 @@ func FuzzUsage(f *testing.F) {
 
 func TestAppendJSONAllocatesNothing(t *testing.T) {
 	u := full()
-	buf := make([]byte, 0, 1024)
+	buf := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(50, func() { buf = u.AppendJSON(buf[:0]) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
