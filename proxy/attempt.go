@@ -36,7 +36,7 @@ type attempt struct {
 	gone    bool         // the client has gone; the rest is read for its usage
 	settled bool
 	carry   *carriage // across dialects; nil: the bytes pass
-	anew    []byte    // the request's body, where it goes without what Weir has put into it
+	anew    *Body     // the request's body, where it goes without what Weir has put into it
 }
 
 // The reasons for which an attempt or a call is given up, as context causes.
@@ -239,7 +239,7 @@ func (a *attempt) request() (*http.Request, error) {
 func (a *attempt) body(header http.Header) (*Body, []wire.Edit) {
 	if a.anew != nil {
 		delete(header, "Content-Encoding")
-		return &Body{data: a.anew, size: int64(len(a.anew))}, nil
+		return a.anew, nil
 	}
 	edits := a.edits()
 	sent := a.x.Body

@@ -21,11 +21,13 @@ import (
 const spillAt = 1 << 20
 
 // A Body is a request body that can be read again for every attempt: bytes in
-// memory, or above spillAt an unlinked temporary file.
+// memory, or above spillAt an unlinked temporary file. One that was carried
+// across dialects may have the data of another's file in it.
 type Body struct {
-	data []byte
-	file *os.File
-	size int64
+	data     []byte
+	file     *os.File
+	expanded *wire.Expanded
+	size     int64
 }
 
 // errTooLarge says that a body went over its cap.
@@ -107,6 +109,8 @@ func (b *Body) reader(edits []wire.Edit) (io.Reader, int64) {
 	switch {
 	case b.file != nil && len(edits) > 0:
 		return wire.EditReader(b.file, b.size, edits), wire.EditedSize(b.size, edits)
+	case b.expanded != nil: // what is carried takes no edits
+		return b.expanded.Reader(), b.size
 	case b.file != nil:
 		return io.NewSectionReader(b.file, 0, b.size), b.size
 	case len(edits) > 0:

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -20,7 +19,7 @@ type carriage struct {
 	api      wire.API // that the upstream is asked by
 	asked    *neutral.Request
 	dropped  []string // members of the request that the upstream can't be told
-	body     []byte
+	body     *Body    // what goes upstream
 
 	decoder neutral.Decoder
 	encoder neutral.Encoder
@@ -86,12 +85,20 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	told.IncludeUsage = told.IncludeUsage || c.wantsUsage(p)
 	k.asked = asked
 	notes := neutral.Notes{Lossy: c.plan.lossy}
-	k.body, err = k.to.EncodeRequest(&told, &notes)
+	body, err := k.to.EncodeRequest(&told, &notes)
 	if err == nil {
 		err = notes.Err()
 	}
-	if err != nil {
+	whole := true
+	if err == nil {
+		k.body, whole, err = x.carried(body)
+	}
+	switch {
+	case err != nil:
 		return nil, &failure{err: carryError(err), elsewhere: true, unsent: true}
+	case !whole:
+		x.readPlainly()
+		return c.carriage(t, model)
 	}
 	k.dropped = notes.Dropped
 	k.array = x.Endpoint.API == wire.StreamGenerate && !x.expectsEvents
@@ -120,13 +127,15 @@ func (x *Exchange) holdsSeals() bool {
 // meaning reads the request into the neutral form, once for all targets.
 func (x *Exchange) meaning(codec *neutral.Codec) (*neutral.Request, error) {
 	if x.asked == nil {
-		r, _ := x.Body.readable().reader(nil)
-		body, err := io.ReadAll(r)
+		body, long, err := x.shortBody()
 		if err != nil {
 			return nil, err
 		}
 		if x.asked, err = codec.DecodeRequest(body, x.Model, x.Endpoint.Stream); err != nil {
 			return nil, err
+		}
+		if x.long = long; long != nil {
+			x.asked.Whole = long.Whole
 		}
 	}
 	return x.asked, nil
@@ -171,12 +180,15 @@ func (k *carriage) request(a *attempt, header http.Header) *http.Request {
 	u := p.kind.url(p, wire.Match(http.MethodPost, path, header), path, a.model)
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+query, "&")
 	u.RawQuery = strings.TrimSuffix(u.RawQuery, "&")
-	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(k.body)), nil }
+	open := func() (io.ReadCloser, error) {
+		reader, _ := k.body.reader(nil)
+		return io.NopCloser(reader), nil
+	}
 	body, _ := open()
 	return (&http.Request{
 		Method: http.MethodPost, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: body, GetBody: open, ContentLength: int64(len(k.body)),
+		Body: body, GetBody: open, ContentLength: k.body.size,
 	}).WithContext(ctx)
 }
 

@@ -65,6 +65,10 @@ type Exchange struct {
 
 	// asked is the request in the neutral form, where it had to be carried across dialects.
 	asked *neutral.Request
+	// long has the data that asked only has words for; nil: asked is whole.
+	long *wire.Shrunk
+	// plainly: the whole body is to be read for asked.
+	plainly bool
 
 	trace callTrace
 }

@@ -27,6 +27,7 @@ type View struct {
 	TextRest int64  // bytes of further texts
 	TokenIDs int64  // tokens of input or prompt that came as numbers
 	Media    int64  // bytes of strings that are data or addresses and not text
+	Long     []Span // the long ones of those in the conversation, without quotes: what Shrink can cut out
 	Messages int    // messages, input items or contents
 
 	root   memberPlaces
@@ -295,6 +296,7 @@ func (r *viewReader) text(s *scanner, span Span) {
 		return
 	case keyData, keyURL, keyFileData, keyImageURL, keyFileURI, keyFileURISnake, keyB64JSON, keyBytes:
 		r.view.Media += span.Len() - 2
+		r.long(s, span)
 		return
 	}
 	if len(r.view.Texts) >= maxTexts {
@@ -305,6 +307,18 @@ func (r *viewReader) text(s *scanner, span Span) {
 		r.view.Texts = make([]Span, 0, 8)
 	}
 	r.view.Texts = append(r.view.Texts, Span{span.Start + 1, span.End - 1})
+}
+
+// long keeps the place of a string that is long and may be data. Only the
+// conversation's are: what else a request says may come back in the reply.
+func (r *viewReader) long(s *scanner, span Span) {
+	if span.Len()-2 < minLong {
+		return
+	}
+	switch s.stack[0].key {
+	case keyMessages, keyInput, keyContents:
+		r.view.Long = append(r.view.Long, Span{span.Start + 1, span.End - 1})
+	}
 }
 
 // tokenID counts the tokens of a prompt or input that is written as a list of

@@ -62,6 +62,29 @@ type Request struct {
 	// Extra, or in a Part's Raw, so that it is noted, too.
 	Rest []Member
 	From API // whose request this is
+
+	// Target is what is known of the upstream that the request is written for,
+	// beyond its API. The zero Target takes all that its API has.
+	Target Target
+
+	// Whole returns a string of the request in full, where long data is held
+	// elsewhere and a word stands for it (wire.Shrink); nil: nothing is. A codec
+	// that makes anything of a Media's Data or Text but a copy has to ask it.
+	Whole func(string) string
+}
+
+// whole is s in full.
+func (r *Request) whole(s string) string {
+	if r.Whole == nil {
+		return s
+	}
+	return r.Whole(s)
+}
+
+// A Target is an upstream that does not take all that its API has.
+type Target struct {
+	NoStreamOptions bool   // chat: stream_options is refused
+	Limit           string // chat: the name of the output limit; "" = by the model, as ChatLimit
 }
 
 // A Member is one member of a JSON object, its value as written.

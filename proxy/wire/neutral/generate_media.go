@@ -80,7 +80,7 @@ func (w *generateWriter) media(p *Part, seal string) {
 	w.obj()
 	switch {
 	case m.Text != "":
-		w.inline("text/plain", base64.StdEncoding.EncodeToString([]byte(m.Text)), m)
+		w.inline("text/plain", base64.StdEncoding.EncodeToString([]byte(w.r.whole(m.Text))), m)
 	case m.Data != "":
 		w.inline(mimeOf(p), m.Data, m)
 	default:

@@ -59,7 +59,7 @@ func (w *messagesWriter) source(m *Media, mime string, image bool) bool {
 		w.strKey("media_type", mime)
 		w.strKey("data", m.Data)
 	case m.Data != "":
-		text, ok := textData(mime, m.Data)
+		text, ok := textData(mime, m.Data, w.r.whole)
 		if !ok {
 			return false
 		}
@@ -77,8 +77,8 @@ func (w *messagesWriter) plain(text string) {
 	w.strKey("data", text)
 }
 
-// textData decodes a file that is text.
-func textData(mime, data string) (string, bool) {
+// textData decodes a file that is text; whole gives all of its data.
+func textData(mime, data string, whole func(string) string) (string, bool) {
 	main, _, _ := strings.Cut(mime, ";")
 	switch {
 	case strings.HasPrefix(main, "text/"):
@@ -86,7 +86,7 @@ func textData(mime, data string) (string, bool) {
 	default:
 		return "", false
 	}
-	text, err := base64.StdEncoding.DecodeString(data)
+	text, err := base64.StdEncoding.DecodeString(whole(data))
 	return string(text), err == nil
 }
 
