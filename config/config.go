@@ -87,6 +87,7 @@ type Provider struct {
 	Deployments map[string]string // azure: model → deployment
 	Models      []string          // names and globs that it is known to serve
 	Headers     map[string]Secret // sent with every request
+	APIs        []string          // that it is asked by; nil = those that its kind has
 	From        string            // the environment variable that it was found by; "" = the file
 }
 

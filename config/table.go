@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -73,6 +74,8 @@ var providerShape = object(
 	key("deployments", "Azure: model → deployment.", lookup(text), func(p *Provider) *map[string]string { return &p.Deployments }),
 	key("models", "Names and globs that it is known to serve, beside what it lists itself.", list(text), func(p *Provider) *[]string { return &p.Models }),
 	key("headers", "Headers sent with every request.", lookup(secret), func(p *Provider) *map[string]Secret { return &p.Headers }),
+	key("apis", "The APIs that it is asked by, all of them: "+strings.Join(apiNames, ", ")+". Default: what its kind is known to have; for OpenAI-compatible servers beside OpenAI's own it is found out whether they have the Responses API.",
+		list(apiShape), func(p *Provider) *[]string { return &p.APIs }),
 	absent[Provider]("replicas"), absent[Provider]("gpu_hour"), absent[Provider]("price_as"),
 )
 

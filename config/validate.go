@@ -174,6 +174,11 @@ func (c *Config) validateProvider(d *decoder, p *Provider) {
 			d.at(&p.Headers, "", "%s.headers: %q cannot be sent as a header", where, clip(name))
 		}
 	}
+	for i, api := range p.APIs {
+		if can := APIs(p.Kind); api != "" && !slices.Contains(can, api) {
+			d.at(&p.APIs[i], p.Kind+" can be asked by "+strings.Join(can, ", "), "%s.apis: a provider of kind %s is never asked by %s", where, p.Kind, api)
+		}
+	}
 	c.validateModels(d, where, p)
 }
 

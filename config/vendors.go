@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net"
 	"net/url"
@@ -14,17 +15,33 @@ type kindInfo struct {
 	dialect string // "" = all
 	needs   bool   // a base_url
 	keyless bool
+	apis    string // that its setting apis may name, by words
 }
 
+const openAIs = "chat responses completions embeddings moderations images speech transcriptions rerank"
+
 var kinds = map[string]kindInfo{
-	"openai":    {dialect: "openai"},
-	"azure":     {dialect: "openai", needs: true},
-	"anthropic": {dialect: "anthropic"},
-	"gemini":    {dialect: "gemini"},
-	"ollama":    {dialect: "openai", keyless: true},
-	"vllm":      {dialect: "openai", keyless: true},
-	"mock":      {keyless: true},
+	"openai":    {dialect: "openai", apis: openAIs + " messages"},
+	"azure":     {dialect: "openai", needs: true, apis: openAIs},
+	"anthropic": {dialect: "anthropic", apis: "messages chat"},
+	"gemini":    {dialect: "gemini", apis: "generate embeddings"},
+	"ollama":    {dialect: "openai", keyless: true, apis: openAIs + " messages"},
+	"vllm":      {dialect: "openai", keyless: true, apis: openAIs + " messages"},
+	"mock":      {keyless: true, apis: openAIs + " messages generate"},
 }
+
+// apiNames are the APIs that a provider may be asked by.
+var apiNames = strings.Fields(kinds["mock"].apis)
+
+// APIs returns the names that the setting apis of a kind of provider may have.
+func APIs(kind string) []string { return strings.Fields(kinds[kind].apis) }
+
+var apiShape = word("an API", strings.Join(apiNames, "|"), nil, func(s string) (string, error) {
+	if !slices.Contains(apiNames, s) {
+		return "", fmt.Errorf("want one of %s, got %q%s", strings.Join(apiNames, ", "), clip(s), meant(s, apiNames))
+	}
+	return s, nil
+}, func(s string) any { return s })
 
 // laterKinds are known by name and refused by name.
 var laterKinds = []string{"bedrock", "vertex", "sglang", "llamacpp", "tgi", "cohere"}

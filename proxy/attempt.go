@@ -22,6 +22,7 @@ type attempt struct {
 	target Target
 	model  string // as the upstream knows it
 	asked  bool   // include_usage was set on the client's behalf
+	limit  string // the name that a carried output limit has; "" = there is none
 	start  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -98,14 +99,7 @@ func (c *carrier) try(t Target) *failure {
 		t.Provider.breakerFor(t.model(c.x.Model)).undo()
 		return f
 	}
-	a := c.newAttempt(t, model)
-	switch a.carry = carry; {
-	case carry == nil:
-	case carry.own: // only the request is written anew
-		a.carry, a.anew, a.asked = nil, carry.body, c.wantsUsage(t.Provider)
-	default:
-		a.api = carry.api
-	}
+	a := c.newAttempt(t, model, carry)
 	c.x.call.Dropped = carry.droppedParams()
 	defer a.end()
 	f = a.roundTrip()
@@ -120,9 +114,16 @@ func (c *carrier) try(t Target) *failure {
 	return f
 }
 
-func (c *carrier) newAttempt(t Target, model string) *attempt {
+func (c *carrier) newAttempt(t Target, model string, carry *carriage) *attempt {
 	x := c.x
 	a := &attempt{c: c, x: x, target: t, model: model, start: time.Now(), api: x.Endpoint.API}
+	switch {
+	case carry == nil:
+	case carry.own: // only the request is written anew
+		a.anew, a.asked = carry.body, c.wantsUsage(t.Provider)
+	default:
+		a.carry, a.api, a.asked, a.limit = carry, carry.api, carry.asksUsage, carry.limit
+	}
 	a.ctx, a.cancel = context.WithCancelCause(c.ctx)
 	a.watch.cancel = a.cancel
 	x.call.Attempts = append(x.call.Attempts, ledger.Attempt{
@@ -408,11 +409,10 @@ func (a *attempt) refused() *failure {
 		told.Message = "The provider " + a.target.Provider.Name + " answered with an error."
 		f.err.Msg = told.Message
 	}
+	f.otherwise = a.otherwise(up.status, body)
 	if a.carry != nil {
 		a.carry.failure(a.x, f)
 	}
-	f.plainer = a.asked && (up.status == 400 || up.status == 422) &&
-		(a.target.Provider.usage.Load() == usageUnknown || bytes.Contains(body, []byte("stream_options")))
 	switch s := up.status; {
 	case s == 429 && isSpent(&told):
 		f.elsewhere = true // waiting does not refill an account
@@ -543,6 +543,8 @@ func (a *attempt) verdict(f *failure) verdict {
 	switch {
 	case f != nil && (f.err.Code == ClientGone || f.err.Code == CallTimeout || f.err.Code == ShuttingDown || f.err.Code == Forbidden || f.err.Code == Internal):
 		return unknown
+	case f != nil && f.otherwise.lacks != 0:
+		return alive // whatever the status that it says so with
 	case f != nil:
 		told = f.err.Upstream
 	case a.stream != nil:
@@ -555,13 +557,15 @@ func (a *attempt) verdict(f *failure) verdict {
 	return atFault
 }
 
-// learn remembers what the upstream makes of stream_options.
+// learn remembers what the upstream takes, by its having answered.
 func (a *attempt) learn() {
 	p := a.target.Provider
-	switch {
-	case a.asked && p.usage.Load() == usageUnknown:
-		p.usage.Store(usageTaken)
-	case a.c.noUsage == p:
-		p.usage.Store(usageRefused)
+	m := a.c.manner(p)
+	p.traits.remember(a.target.model(a.x.Model), m)
+	switch known := &p.traits.usage; {
+	case a.asked && known.Load() == usageUnknown:
+		known.Store(usageTaken)
+	case m.noUsage:
+		known.Store(usageRefused)
 	}
 }

@@ -27,51 +27,45 @@ type carriage struct {
 	array   bool   // the client wants a JSON array of replies in place of events (Gemini without alt=sse)
 	began   bool   // of the array
 	own     bool   // the request alone is written anew, without what Weir has put into it; the reply passes
-	start   int64  // Unix seconds: when a reply was made whose upstream does not say
-	ended   bool   // the upstream's terminator has been carried
+	kin     bool   // the upstream's API is another one of the client's own dialect
+	// asksUsage: stream_options stands in the request. limit is the name that
+	// its output limit has there; "" = there is none.
+	asksUsage bool
+	limit     string
+	start     int64 // Unix seconds: when a reply was made whose upstream does not say
+	ended     bool  // the upstream's terminator has been carried
 }
 
-// upstreamAPI is the API by which conversations are carried to a dialect.
-func upstreamAPI(d wire.Dialect, stream bool) wire.API {
-	switch {
-	case d == wire.OpenAI:
-		return wire.Chat
-	case d == wire.Anthropic:
-		return wire.Messages
-	case d == wire.Gemini && stream:
-		return wire.StreamGenerate
-	case d == wire.Gemini:
-		return wire.Generate
-	}
-	return wire.Raw
-}
-
-// reaches reports whether a request can be taken to a provider: in its own
-// dialect, or by being carried into the provider's.
+// reaches reports whether a request can be taken to a provider: by its own
+// API, or by being carried to one that the provider has.
 func (x *Exchange) reaches(p *Provider) bool {
-	if x.Raw || p.speaks(x.Endpoint.Dialect) {
+	if x.Raw {
 		return true
 	}
-	return neutral.For(x.Endpoint.API) != nil && neutral.For(upstreamAPI(p.kind.dialect, x.Endpoint.Stream)) != nil
+	_, ok := p.askedBy(&x.Endpoint, x.Model, 0)
+	return ok
 }
 
-// carriage prepares a request for a target of another dialect; nil where the
-// target speaks the client's own. A request that cannot be said there is a
+// carriage prepares a request for a target that is asked by another API; nil
+// where that is the client's own. A request that cannot be said there is a
 // failure that names the member at fault.
 func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	x, p := c.x, t.Provider
 	if x.Raw {
 		return nil, nil
 	}
-	api := upstreamAPI(p.kind.dialect, x.Endpoint.Stream)
-	own := p.speaks(x.Endpoint.Dialect)
-	if own {
-		if neutral.For(x.Endpoint.API) == nil || !x.holdsSeals() {
-			return nil, nil
-		}
-		api = x.Endpoint.API
+	api, ok := p.askedBy(&x.Endpoint, t.model(x.Model), c.manner(p).without())
+	own := api == x.Endpoint.API
+	switch {
+	case !ok:
+		return nil, &failure{err: foreign(x, p), elsewhere: true, unsent: true}
+	case own && (neutral.For(api) == nil || !x.holdsSeals()):
+		return nil, nil
 	}
-	k := &carriage{from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api, start: x.Start.Unix(), own: own}
+	k := &carriage{
+		from: neutral.For(x.Endpoint.API), to: neutral.For(api), api: api, start: x.Start.Unix(),
+		own: own, kin: dialectOf(api) == x.Endpoint.Dialect,
+	}
 	asked, err := x.meaning(k.from)
 	if err != nil {
 		e := carryError(err)
@@ -82,7 +76,11 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	}
 	told := *asked
 	told.Model = model
-	told.IncludeUsage = told.IncludeUsage || c.wantsUsage(p)
+	if own {
+		told.IncludeUsage = told.IncludeUsage || c.wantsUsage(p)
+	} else {
+		c.suit(k, t, &told)
+	}
 	k.asked = asked
 	notes := neutral.Notes{Lossy: c.plan.lossy}
 	body, err := k.to.EncodeRequest(&told, &notes)
@@ -152,6 +150,40 @@ func carryError(err error) *Error {
 	return asError(err)
 }
 
+// suit fits a carried request to what is known of the target beyond its API.
+func (c *carrier) suit(k *carriage, t Target, told *neutral.Request) {
+	model := t.model(c.x.Model)
+	switch k.api {
+	case wire.Chat:
+		told.Target.NoStreamOptions = !c.takesUsage(t.Provider)
+		told.Target.Limit = c.limitName(t, model)
+		k.asksUsage = told.Stream && !told.Target.NoStreamOptions
+		if told.MaxOutput != nil {
+			k.limit = told.Target.Limit
+		}
+	case wire.Responses: // by the name that is known, which a deployment's need not be
+		told.Reasoning.Sealed = told.Reasoning.Sealed || ruleFor(c.x.Endpoint.API, model).api == wire.Responses
+	}
+}
+
+// limitName is what the output limit is called in a chat request to a target.
+func (c *carrier) limitName(t Target, model string) string {
+	p := t.Provider
+	if name := c.manner(p).limit; name != "" {
+		return name
+	}
+	if name := p.traits.model(model).limit; name != "" {
+		return name
+	}
+	switch {
+	case p.kind.limit != "":
+		return p.kind.limit
+	case p.kindName == "openai" && p.ownKind():
+		return "max_completion_tokens"
+	}
+	return neutral.ChatLimit(model)
+}
+
 // vendorHeaders begin the names of headers that only their own vendor's API knows.
 var vendorHeaders = []string{"Anthropic-", "Openai-", "X-Goog-", "X-Stainless-", "Content-"}
 
@@ -160,7 +192,7 @@ func (k *carriage) request(a *attempt, header http.Header) *http.Request {
 	ctx := withConnectTimeout(a.ctx, a.c.plan.timeouts.Connect)
 	for name := range header {
 		for _, prefix := range vendorHeaders {
-			if strings.HasPrefix(name, prefix) && a.target.Provider.headers[name] == nil {
+			if strings.HasPrefix(name, prefix) && a.target.Provider.headers[name] == nil && (!k.kin || prefix == "Content-") {
 				delete(header, name)
 			}
 		}
@@ -197,6 +229,8 @@ func (k *carriage) address(model string) (path, query string) {
 	switch k.api {
 	case wire.Messages:
 		return "/v1/messages", ""
+	case wire.Responses:
+		return "/v1/responses", ""
 	case wire.Generate:
 		return "/v1beta/models/" + url.PathEscape(model) + ":generateContent", ""
 	case wire.StreamGenerate:
@@ -287,6 +321,9 @@ func (k *carriage) sequence() int64 {
 // failure says an upstream's error reply in the client's dialect: the status
 // and the words stay, the shape and the class are the client's own API's.
 func (k *carriage) failure(x *Exchange, f *failure) {
+	if k.kin { // it is the client's shape already
+		return
+	}
 	told := *f.err.Upstream
 	told.Type, told.RequestID = "", x.ID
 	f.resp.body = x.Endpoint.Dialect.Error(told)
@@ -298,6 +335,9 @@ func (k *carriage) failure(x *Exchange, f *failure) {
 // the request under its own API's name, and how long to wait. The rest speaks
 // of another API's account and limits.
 func (k *carriage) header(x *Exchange, in http.Header) http.Header {
+	if k.kin {
+		return in
+	}
 	out := make(http.Header, 4)
 	for _, name := range [...]string{"Content-Type", "Retry-After", "Retry-After-Ms", "X-Should-Retry"} {
 		if v := in[name]; v != nil {

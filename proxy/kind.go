@@ -18,6 +18,14 @@ type kind struct {
 	system  string       // OpenTelemetry's gen_ai.provider.name
 	local   bool         // an inference engine: its management paths are closed to callers
 
+	can apiSet // the APIs that it may be asked by at all
+	// has is what a provider of the kind is taken to have, and what it may
+	// have, where the configuration does not say; nil: all that it can.
+	has func(*Provider) (surely, perhaps apiSet)
+	// limit is the name of the output limit that its chat completions take;
+	// "" = by the model.
+	limit string
+
 	// url returns where a request goes. path is the client's own, cleaned, and
 	// model the target's.
 	url func(p *Provider, e wire.Endpoint, path, model string) *url.URL
@@ -77,25 +85,40 @@ var openaiKind = kind{
 		"omni-moderation-*", "text-moderation-*", "dall-e-*", "whisper-*", "tts-*", "sora-*", "ft:*", "davinci-002", "babbage-002",
 	},
 	system: "openai", modelsPath: "/v1/models",
+	can: openAIs | messages, has: openaiHas,
 	url: openaiURL, authorize: bearer,
+}
+
+// openaiHas knows OpenAI's own host, and nothing of others of the kind.
+func openaiHas(p *Provider) (surely, perhaps apiSet) {
+	if p.ownKind() {
+		return openAIs, 0
+	}
+	return compatible(p)
 }
 
 var ollamaKind = kind{
 	dialect: wire.OpenAI, base: "http://127.0.0.1:11434/v1", keyless: true, local: true,
 	system: "ollama", modelsPath: "/v1/models",
-	url: openaiURL, authorize: bearer,
+	can: openAIs | messages, has: compatible,
+	limit: "max_tokens", // the newer name it takes and heeds not (ollama/ollama#7125)
+	url:   openaiURL, authorize: bearer,
 }
 
 var vllmKind = kind{
 	dialect: wire.OpenAI, base: "http://127.0.0.1:8000/v1", keyless: true, local: true,
 	system: "vllm", modelsPath: "/v1/models",
-	url: openaiURL, authorize: bearer,
+	can: openAIs | messages, has: compatible,
+	limit: "max_tokens", // before 0.6.4 it refuses the newer name
+	url:   openaiURL, authorize: bearer,
 }
 
 var anthropicKind = kind{
 	dialect: wire.Anthropic, base: "https://api.anthropic.com",
 	models: []string{"claude-*"},
 	system: "anthropic", modelsPath: "/v1/models", modelsHeader: map[string]string{"Anthropic-Version": "2023-06-01"},
+	can: messages | of(wire.Chat),
+	has: func(*Provider) (surely, perhaps apiSet) { return messages, 0 },
 	url: rootURL("/v1"),
 	authorize: func(h http.Header, key string) {
 		// OAuth tokens are bearer tokens, API keys are not.
@@ -107,7 +130,7 @@ var anthropicKind = kind{
 	},
 }
 
-var mockKind = kind{keyless: true, system: "mock", modelsPath: "/v1/models", url: mockURL, authorize: bearer}
+var mockKind = kind{keyless: true, can: worded, system: "mock", modelsPath: "/v1/models", url: mockURL, authorize: bearer}
 
 // mockURL is the client's path, with the target's model where it names one.
 func mockURL(p *Provider, e wire.Endpoint, path, model string) *url.URL {

@@ -16,8 +16,20 @@ import (
 var azureKind = kind{
 	dialect:   wire.OpenAI,
 	system:    "azure.ai.openai", // its list of models is not that of its deployments
+	can:       openAIs,
+	has:       azureHas,
+	limit:     "max_completion_tokens",
 	url:       azureURL,
 	authorize: func(h http.Header, key string) { h.Set("Api-Key", key) },
+}
+
+// azureHas: the Responses API is in the newer form, and in the data-plane
+// versions from 2025-03-01-preview on.
+func azureHas(p *Provider) (surely, perhaps apiSet) {
+	if strings.HasSuffix(p.base.Path, "/openai/v1") || p.version >= "2025-03-01" {
+		return openAIs, 0
+	}
+	return compatible(p)
 }
 
 // azureVersion is the data-plane version asked where the configuration names none.

@@ -13,6 +13,7 @@ var geminiKind = kind{
 	dialect: wire.Gemini, base: "https://generativelanguage.googleapis.com",
 	models: []string{"gemini-*", "gemma-*", "text-embedding-00*", "gemini-embedding-*", "imagen-*", "veo-*"},
 	system: "gcp.gemini", modelsPath: "/v1beta/models",
+	can: of(wire.Generate, wire.StreamGenerate, wire.CountTokens, wire.Embed, wire.BatchEmbed),
 	url: geminiURL,
 	authorize: func(h http.Header, key string) {
 		// OAuth access tokens begin with "ya29."; API keys have a header of their own.

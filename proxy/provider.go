@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"weir/proxy/wire"
 )
@@ -25,9 +24,10 @@ type Provider struct {
 	headers     http.Header
 	transport   *transport
 
+	asks, perhaps apiSet // the APIs that it is asked by, and those that it may have
+
 	catalog *catalog // what it says it serves, asked lazily
-	// usage is what the upstream does when stream_options.include_usage is asked of it.
-	usage *atomic.Int32
+	traits  *traits  // what it has shown of itself
 
 	mu       *sync.Mutex // guards the following field; a State's successor shares both
 	breakers map[string]*breaker
@@ -52,7 +52,7 @@ func newProvider(s ProviderSettings, t *transport) (*Provider, error) {
 	p := &Provider{
 		Name: s.Name, kindName: s.Kind, kind: k, base: u, key: s.APIKey,
 		version: s.APIVersion, deployments: s.Deployments, models: s.Models,
-		transport: t, usage: new(atomic.Int32),
+		transport: t, traits: new(traits),
 		mu: new(sync.Mutex), breakers: make(map[string]*breaker),
 	}
 	for name, value := range s.Headers {
@@ -62,7 +62,7 @@ func newProvider(s ProviderSettings, t *transport) (*Provider, error) {
 		p.headers.Set(name, value)
 	}
 	p.catalog = newCatalog(p)
-	return p, nil
+	return p, p.setAPIs(s.APIs)
 }
 
 // inherit takes over what the same upstream has taught the previous State.
@@ -70,7 +70,7 @@ func (p *Provider) inherit(old *Provider) {
 	if old == nil || old.kindName != p.kindName || old.base.String() != p.base.String() || old.key != p.key {
 		return
 	}
-	p.mu, p.breakers, p.usage, p.catalog = old.mu, old.breakers, old.usage, old.catalog
+	p.mu, p.breakers, p.traits, p.catalog = old.mu, old.breakers, old.traits, old.catalog
 }
 
 // Kind returns the provider's kind, as in the configuration.

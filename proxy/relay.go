@@ -112,8 +112,8 @@ type carrier struct {
 	left     int // retries left over the weighted targets
 	fellBack int // fallbacks used
 	tried    []bool
-	last     int       // index of the weighted target tried last
-	noUsage  *Provider // refused stream_options in this call
+	last     int // index of the weighted target tried last
+	manners  map[*Provider]manner
 }
 
 // A failure is how an attempt ended without a reply for the client.
@@ -124,7 +124,7 @@ type failure struct {
 	after            time.Duration // what the upstream asked us to wait
 	spent            bool          // the upstream had begun to work: tokens are counted
 	unsent           bool          // nothing was sent, so that going elsewhere is no retry
-	plainer          bool          // to be asked again at once without stream_options
+	otherwise        manner        // in which the target is to be asked again at once; zero: in none
 	resp             *upstream     // the upstream's own error reply, to be passed if nothing better comes
 }
 
@@ -136,8 +136,7 @@ func (c *carrier) carry() error {
 		if f == nil {
 			return nil
 		}
-		if f.plainer && c.noUsage != target.Provider {
-			c.noUsage = target.Provider
+		if c.adapt(target.Provider, f.otherwise) {
 			f.discard()
 			continue
 		}
@@ -293,14 +292,16 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // wantsUsage reports whether usage is to be asked for on the client's behalf:
-// only chat and completion streams have to be asked.
+// only chat and completion streams have to be asked. What is carried asks by itself.
 func (c *carrier) wantsUsage(p *Provider) bool {
 	x := c.x
-	if x.Raw || c.noUsage == p || !x.Endpoint.Stream || x.View.IncludeUsage || p.usage.Load() == usageRefused {
+	if x.Raw || !x.Endpoint.Stream || x.View.IncludeUsage || !c.takesUsage(p) {
 		return false
 	}
-	if !p.speaks(x.Endpoint.Dialect) {
-		return false // what is carried always asks
-	}
 	return x.Endpoint.API == wire.Chat || x.Endpoint.API == wire.Completions
+}
+
+// takesUsage reports whether the provider is not known to refuse stream_options.
+func (c *carrier) takesUsage(p *Provider) bool {
+	return !c.manner(p).noUsage && p.traits.usage.Load() != usageRefused
 }

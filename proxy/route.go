@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"weir/proxy/wire"
 )
 
 // A Route is a compiled RouteSettings.
@@ -96,9 +94,14 @@ func explainNone(auth Auth, x *Exchange, targets []Target) error {
 		}
 		return refuse(NoProviderKey, "Provider %q has no API key configured in Weir, so the request was not sent.", t.Provider.Name)
 	}
-	foreign := targets[0].Provider
-	return refuse(ForeignDialect, "This request speaks %s, and %s is served by provider %q, which speaks %s. Weir carries conversations across dialects (chat completions, responses, messages, generateContent), and nothing else: use that provider's own API and SDK.",
-		x.Endpoint.Dialect.Name(), subject(x), foreign.Name, foreign.kind.dialect.Name())
+	return foreign(x, targets[0].Provider)
+}
+
+// foreign is the refusal of a request that a provider is not asked by and that
+// cannot be carried to another API.
+func foreign(x *Exchange, p *Provider) *Error {
+	return refuse(ForeignDialect, "This is a request by %s (%s), and %s is served by provider %q, which is asked by %s. Weir carries conversations from one API to another (chat completions, responses, messages, generateContent), and nothing else: use an API that the provider has.",
+		x.Endpoint.API, x.Endpoint.Dialect.Name(), subject(x), p.Name, strings.Join(p.apis(), ", "))
 }
 
 func subject(x *Exchange) string {
@@ -141,7 +144,7 @@ func (st *State) owned(ctx context.Context, x *Exchange) (plan, error) {
 // named finds the targets by the model's name.
 func (st *State) named(ctx context.Context, x *Exchange) (plan, error) {
 	if x.Model == "" {
-		return st.only(x.Endpoint.Dialect)
+		return st.only(x)
 	}
 	for _, r := range st.routes {
 		if matchGlob(r.Model, x.Model) {
@@ -160,26 +163,18 @@ func (st *State) named(ctx context.Context, x *Exchange) (plan, error) {
 func (st *State) pinned(x *Exchange) (plan, error) {
 	p := st.byName[x.Pinned]
 	if p == nil {
-		return plan{}, refuse(NoProvider, "There is no provider named %q. Configured are: %s.", clip(x.Pinned), st.names(nil))
+		return plan{}, refuse(NoProvider, "There is no provider named %q. Configured are: %s.", clip(x.Pinned), names(st.providers))
 	}
 	return single(p, strings.TrimPrefix(x.Model, p.Name+"/")), nil
 }
 
-// only finds the one provider of a dialect, for requests that carry no model.
-func (st *State) only(d wire.Dialect) (plan, error) {
-	var found []*Provider
-	for _, p := range st.providers {
-		if p.speaks(d) && p.kind.dialect != nil {
-			found = append(found, p)
-		}
-	}
-	if len(found) == 0 { // the mock speaks every dialect, so it never stands in a real one's way
-		for _, p := range st.providers {
-			if p.speaks(d) {
-				found = append(found, p)
-			}
-		}
-	}
+// only finds the one provider that is asked by a request's own API, for
+// requests that carry no model.
+func (st *State) only(x *Exchange) (plan, error) {
+	d := x.Endpoint.Dialect
+	found := slices.DeleteFunc(slices.Clone(st.providers), func(p *Provider) bool { return !p.takes(x) })
+	// The mock speaks every dialect, so it never stands in a real one's way.
+	found = prefer(found, func(p *Provider) bool { return p.kind.dialect != nil })
 	switch usable := slices.DeleteFunc(slices.Clone(found), func(p *Provider) bool { return !p.usable() }); {
 	case len(found) == 0:
 		return plan{}, refuse(NoProvider, "No provider that speaks the %s API is configured.", d.Name())
@@ -188,7 +183,7 @@ func (st *State) only(d wire.Dialect) (plan, error) {
 	case len(usable) == 1:
 		return single(usable[0], ""), nil
 	}
-	return plan{}, refuse(AmbiguousProvider, "This request names no model and several providers could take it. Say which with the header x-weir-provider: one of %s.", st.names(d))
+	return plan{}, refuse(AmbiguousProvider, "This request names no model and several providers could take it. Say which with the header x-weir-provider: one of %s.", names(found))
 }
 
 // server finds the one provider that is known to serve the model.
@@ -198,8 +193,9 @@ func (st *State) server(ctx context.Context, x *Exchange) (plan, error) {
 		st.refreshCatalogs(ctx, nil, func(p *Provider) bool { return len(p.models) == 0 })
 		found = st.knowing(x.Model)
 	}
-	// Of several, those that can take this very request.
-	found = prefer(found, func(p *Provider) bool { return p.speaks(x.Endpoint.Dialect) })
+	// Of several, those that can take this very request, as it is where that can be.
+	found = prefer(found, x.reaches)
+	found = prefer(found, func(p *Provider) bool { return p.takes(x) })
 	found = prefer(found, func(p *Provider) bool { return p.usable() || st.Auth == AuthPassthrough })
 	switch len(found) {
 	case 0:
@@ -210,13 +206,9 @@ func (st *State) server(ctx context.Context, x *Exchange) (plan, error) {
 	case 1:
 		return single(found[0], x.Model), nil
 	}
-	var names []string
-	for _, p := range found {
-		names = append(names, p.Name)
-	}
 	return plan{}, &Error{
 		Code: ModelNotFound, Param: "model", NoRetry: true,
-		Msg: fmt.Sprintf("The model %q is served by several providers (%s). Write it as provider/model, or add a route for it.", clip(x.Model), strings.Join(names, ", ")),
+		Msg: fmt.Sprintf("The model %q is served by several providers (%s). Write it as provider/model, or add a route for it.", clip(x.Model), names(found)),
 	}
 }
 
@@ -245,15 +237,20 @@ func (st *State) knowing(model string) []*Provider {
 	return found
 }
 
-// names lists the providers, of one dialect where one is given.
-func (st *State) names(d wire.Dialect) string {
-	var names []string
-	for _, p := range st.providers {
-		if d == nil || p.speaks(d) {
-			names = append(names, p.Name)
-		}
+// names lists providers.
+func names(list []*Provider) string {
+	var out []string
+	for _, p := range list {
+		out = append(out, p.Name)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(out, ", ")
+}
+
+// takes reports whether a provider is asked by a request's own API, so that
+// the bytes pass.
+func (p *Provider) takes(x *Exchange) bool {
+	api, ok := p.askedBy(&x.Endpoint, x.Model, 0)
+	return ok && api == x.Endpoint.API
 }
 
 // shuffle orders targets by a weighted draw without replacement. Where no

@@ -338,8 +338,8 @@ func TestBreakerOfATarget(t *testing.T) {
 	}
 }
 
-// A target of another dialect is passed over; where none is left the refusal
-// names both.
+// A target that is not asked by the request's API is passed over; where none is
+// left the refusal names both.
 func TestForeignDialect(t *testing.T) {
 	v := newVendor(t, anyReply)
 	g := newRig(t, Settings{
@@ -357,7 +357,7 @@ func TestForeignDialect(t *testing.T) {
 		t.Errorf("what not even its own API would take: %d %s", resp.StatusCode, got)
 	}
 	resp, got = g.post("/v1/embeddings", `{"model":"foreign","input":"x"}`) // only conversations are carried
-	if resp.StatusCode != 400 || !strings.Contains(got, "openai") || !strings.Contains(got, "anthropic") || !strings.Contains(got, "dialect_not_carried") || len(v.seen()) != n {
+	if resp.StatusCode != 400 || !strings.Contains(got, "embeddings (openai)") || !strings.Contains(got, "asked by messages") || !strings.Contains(got, "dialect_not_carried") || len(v.seen()) != n {
 		t.Errorf("%d %s", resp.StatusCode, got)
 	}
 }

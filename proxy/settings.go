@@ -54,6 +54,7 @@ type ProviderSettings struct {
 	Deployments map[string]string // azure: model → deployment
 	Models      []string          // names and globs that it is known to serve
 	Headers     map[string]string // sent with every request
+	APIs        []string          // that it is asked by; nil = those that its kind has
 }
 
 // RouteSettings map the names that clients ask for onto targets.

@@ -99,6 +99,7 @@ func (a *attempt) noStream(body io.Reader) *failure {
 	}
 	told := wire.ReadFailure(http.StatusBadGateway, head)
 	f := a.invalid("something that is not an event stream")
+	f.otherwise = a.otherwise(a.resp.StatusCode, head)
 	if told.Message != "" {
 		f.err.Msg += " It says: " + clip(a.target.Provider.redact(told.Message))
 	}
@@ -118,7 +119,7 @@ type eventRelay struct {
 // for each read.
 func (a *attempt) relayEvents(body io.Reader) *failure {
 	a.stream = streams.Get().(*wire.Stream)
-	a.stream.Reset(a.api, wire.StreamOptions{StripUsage: a.asked})
+	a.stream.Reset(a.api, wire.StreamOptions{StripUsage: a.asked && a.carry == nil})
 	e := &eventRelay{a: a}
 	buf := eventBuffers.Get().(*[]byte)
 	defer eventBuffers.Put(buf)

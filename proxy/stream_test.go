@@ -480,7 +480,7 @@ func TestPlainerIsAskedOnlyWhereItHelps(t *testing.T) {
 			t.Errorf("%d: %d %s", i, resp.StatusCode, got)
 		}
 	}
-	if p := g.proxy.state.Load().byName["up"]; p.usage.Load() == usageRefused {
+	if p := g.proxy.state.Load().byName["up"]; p.traits.usage.Load() == usageRefused {
 		t.Error("a 400 with and without stream_options says nothing about it")
 	}
 }

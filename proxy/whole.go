@@ -70,7 +70,9 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 	}
 	a.whole.Feed(buf)
 	if bad := wire.CheckReply(a.api, a.resp.Header.Get("Content-Type"), buf, whole, a.whole); bad != nil {
-		return a.invalid(bad.Error())
+		f := a.invalid(bad.Error())
+		f.otherwise = a.otherwise(a.resp.StatusCode, buf)
+		return f
 	}
 	if whole {
 		return a.answer(buf)

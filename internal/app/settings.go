@@ -32,6 +32,7 @@ func provider(p *config.Provider, mockURL string) proxy.ProviderSettings {
 	s := proxy.ProviderSettings{
 		Name: p.Name, Kind: p.Kind, BaseURL: p.BaseURL, APIKey: string(p.APIKey), APIVersion: p.APIVersion,
 		Deployments: maps.Clone(p.Deployments), Models: slices.Clone(p.Models),
+		APIs: slices.Clone(p.APIs),
 	}
 	if p.Kind == "mock" && p.BaseURL == "" {
 		s.BaseURL = mockURL

@@ -243,11 +243,20 @@ func (e *chatWriter) named(name string) {
 	e.w.endObj()
 }
 
+// ChatLimit is the name that the output limit has in a chat request for a
+// model: OpenAI's own want the newer one, other servers know the older one.
+func ChatLimit(model string) string {
+	if openAIModel(model) {
+		return "max_completion_tokens"
+	}
+	return "max_tokens"
+}
+
 func (e *chatWriter) sampling() {
 	r, w := e.r, &e.w
-	name := "max_tokens"
-	if e.openAI {
-		name = "max_completion_tokens"
+	name := r.Target.Limit
+	if name == "" {
+		name = ChatLimit(r.Model)
 	}
 	w.intIf(name, r.MaxOutput)
 	fixed := !e.own() && reasoningModel(r.Model) && !r.Reasoning.off()
@@ -407,7 +416,7 @@ func (e *chatWriter) streamOptions() {
 			rest = append(rest, Member{name, m.Value})
 		}
 	}
-	usage := r.Stream && (r.IncludeUsage || !e.own())
+	usage := r.Stream && (r.IncludeUsage || !e.own()) && !r.Target.NoStreamOptions
 	if !usage && rest == nil {
 		return
 	}
