@@ -86,6 +86,7 @@ func TestOpenAISpec(t *testing.T) {
 	schema := openAISpec(t)
 	response, event, create := schema("Response"), schema("ResponseStreamEvent"), schema("CreateResponse")
 	chat, chunk, ask := schema("CreateChatCompletionResponse"), schema("CreateChatCompletionStreamResponse"), schema("CreateChatCompletionRequest")
+	embed, vectors := schema("CreateEmbeddingRequest"), schema("CreateEmbeddingResponse")
 	shapes := responsesShapes(t)
 	check := func(t *rapid.T, s *jsonschema.Schema, text []byte) {
 		t.Helper()
@@ -120,6 +121,14 @@ func TestOpenAISpec(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, ask, body)
+
+		sums := drawEmbed(t)
+		sums.From, sums.Base64 = rapid.SampledFrom([]API{Embeddings, EmbedContent}).Draw(t, "asker"), false
+		check(t, embed, encodeEmbeddings(sums, sums.Inputs, &Notes{}))
+		if body, err = encodeEmbeddingsReply(drawVectors(t, len(sums.Inputs)), sums); err != nil {
+			t.Fatal(err)
+		}
+		check(t, vectors, body)
 
 		asked := &Request{From: Chat, Model: "m", IncludeUsage: true}
 		answer := drawChatAnswer(t, Messages)
