@@ -62,6 +62,9 @@ const (
 	fRequest
 	fResponse
 	fTruncated
+	fExpires
+	fPrevious
+	fSealed
 )
 
 var meters = costs.Meters()

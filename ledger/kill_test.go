@@ -39,9 +39,9 @@ func TestKilled(t *testing.T) {
 }
 
 func killLane(t *testing.T, dir string, kills int, dice *rand.Rand) {
-	opened, closed := map[string]bool{}, map[string]bool{}
+	opened, closed, kept := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for range kills {
-		if err := killOnce(dir, time.Duration(dice.IntN(60))*time.Millisecond, opened, closed); err != nil {
+		if err := killOnce(dir, time.Duration(dice.IntN(60))*time.Millisecond, opened, closed, kept); err != nil {
 			t.Error(err)
 			return
 		}
@@ -73,12 +73,18 @@ func killLane(t *testing.T, dir string, kills int, dice *rand.Rand) {
 		}
 	}
 	checkHours(t, db)
-	t.Logf("%d kills, %d calls acknowledged as opened, %d as closed, %d stored", kills, len(opened), len(closed), len(stored))
+	responses := openResponses(t, db, r)
+	for id := range kept {
+		if _, err := responses.Get(t.Context(), "key:1", id); err != nil {
+			t.Errorf("%s was kept, and is lost: %v", id, err)
+		}
+	}
+	t.Logf("%d kills, %d calls acknowledged as opened, %d as closed, %d stored, %d responses kept", kills, len(opened), len(closed), len(stored), len(kept))
 }
 
 // killOnce lets a process record calls, kills it after a while, and notes what
 // it had acknowledged.
-func killOnce(dir string, after time.Duration, opened, closed map[string]bool) error {
+func killOnce(dir string, after time.Duration, opened, closed, kept map[string]bool) error {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), victimDir+"="+dir)
 	cmd.Stderr = os.Stderr
@@ -106,6 +112,8 @@ func killOnce(dir string, after time.Duration, opened, closed map[string]bool) e
 				opened[id] = true
 			case "closed":
 				closed[id] = true
+			case "kept":
+				kept[id] = true
 			}
 		}
 	}
@@ -128,6 +136,8 @@ func runVictim(dir string) {
 		segmentSize: 16 << 10, keepEvery: 3 * time.Millisecond,
 	})
 	fail(err)
+	responses, err := NewResponses(db, r, []byte(someSecret))
+	fail(err)
 	fmt.Println("ready")
 	for range 6 {
 		go func() {
@@ -136,6 +146,9 @@ func runVictim(dir string) {
 				fail(r.Opened(c))
 				say("opened", c.ID)
 				time.Sleep(time.Duration(rand.IntN(6)) * time.Millisecond)
+				kept := testResponse(responseID(), "", "a")
+				fail(responses.Keep(kept))
+				say("kept", kept.ID)
 				fail(r.Closed(c))
 				say("closed", c.ID)
 			}

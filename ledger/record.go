@@ -27,6 +27,9 @@ const (
 	recClosed  recordKind = 2 // a call that has ended
 	recBodies  recordKind = 3
 	recCarried recordKind = 4 // an opened record, written anew before its segment is removed
+
+	recKept      recordKind = 5 // a kept response
+	recForgotten recordKind = 6 // one that is deleted
 )
 
 const (

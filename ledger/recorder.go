@@ -42,6 +42,7 @@ type Recorder struct {
 	ship     *shipper
 	buffers  sync.Pool
 	held     heldRecords
+	kept     unshipped
 	noRoom   nag // of sayRoom
 	dropped  atomic.Int64
 	dirty    atomic.Bool
@@ -92,6 +93,7 @@ func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 	r := &Recorder{o: o, spool: sp, stop: make(chan struct{}), flushes: make(chan chan error)}
 	r.buffers.New = func() any { b := make([]byte, 0, 2<<10); return &b }
 	r.ship = newShipper(sp, o)
+	r.ship.kept = &r.kept
 	r.sayRoom()
 	r.workers.Add(2)
 	go r.shipLoop()

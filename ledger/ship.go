@@ -33,7 +33,8 @@ type shipper struct {
 	rows    rowStore
 	log     *slog.Logger
 	onBatch func([]*Call)
-	again   nag // about what tidy could not do
+	kept    *unshipped // told of what is in the store
+	again   nag        // about what tidy could not do
 
 	replayed bool              // what an earlier process left is known
 	left     map[string][]byte // its calls without an end; nil once they are stored
@@ -52,7 +53,8 @@ type shipper struct {
 type batch struct {
 	calls  []*Call
 	bodies []*Bodies
-	size   int // of their payloads
+	kept   []keptStep // in order
+	size   int        // of their payloads
 	spool  spoolID
 	end    position
 }
@@ -202,6 +204,12 @@ func (s *shipper) take(b *batch, r record) {
 			b.bodies = append(b.bodies, bodies)
 			b.size += r.size
 		}
+	case recKept, recForgotten:
+		var step keptStep
+		if step, err = decodeKept(r.kind, r.payload); err == nil {
+			b.kept = append(b.kept, step)
+			b.size += r.size
+		}
 	}
 	if err != nil {
 		s.log.Error("a record of the spool cannot be read", "segment", s.at, "offset", s.reader.offset, "kind", int(r.kind), "err", err)
@@ -311,6 +319,9 @@ func (s *shipper) store(ctx context.Context, b batch) error {
 	s.mu.Lock()
 	s.done = b.end
 	s.mu.Unlock()
+	for _, step := range b.kept {
+		s.kept.done(step)
+	}
 	if s.onBatch != nil && len(fresh) > 0 {
 		s.onBatch(fresh)
 	}
@@ -385,7 +396,7 @@ func (s *shipper) replay(ctx context.Context) error {
 // collectOpen notes the calls of a segment that have no end in it.
 func (s *shipper) collectOpen(n int64, left map[string][]byte) error {
 	_, err := eachRecord(s.spool.id, segmentPath(s.spool.dir, s.spool.id, n), 0, func(r record) error {
-		if r.kind == recBodies {
+		if r.kind != recOpened && r.kind != recCarried && r.kind != recClosed {
 			return nil
 		}
 		id, err := recordID(r.payload)

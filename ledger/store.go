@@ -78,6 +78,11 @@ func (s *rowStore) write(ctx context.Context, b batch) (fresh []*Call, err error
 				return err
 			}
 		}
+		for _, step := range b.kept {
+			if err := w.kept(step); err != nil {
+				return err
+			}
+		}
 		fresh = w.fresh
 		return w.finish(b)
 	})
@@ -108,6 +113,15 @@ func (s *rowStore) writeApart(ctx context.Context, b batch, aside func(rec []byt
 			refused, err := w.apart(func() error { return w.bodies(bodies) })
 			if refused {
 				err = refuse(recBodies, appendBodies(nil, bodies))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, step := range b.kept {
+			refused, err := w.apart(func() error { return w.kept(step) })
+			if refused {
+				err = refuse(recKept, appendKept(nil, step.r))
 			}
 			if err != nil {
 				return err
