@@ -12,7 +12,9 @@ import (
 var chatFromResponses = []string{"safety_identifier", "prompt_cache_retention", "prompt_cache_options", "moderation"}
 
 func encodeChatRequest(r *Request, n *Notes) ([]byte, error) {
-	e := chatWriter{r: r, n: n, openAI: openAIModel(r.Model)}
+	openAI := openAIModel(r.Model)
+	r = r.forTarget(Chat, openAI)
+	e := chatWriter{r: r, n: n, openAI: openAI}
 	e.w.b = make([]byte, 0, e.size())
 	e.w.obj()
 	e.w.strKey("model", r.Model)

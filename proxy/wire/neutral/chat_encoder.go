@@ -12,6 +12,7 @@ import (
 // client wants it, then [DONE]. Deltas joined make what encodeChatReply writes.
 type chatEncoder struct {
 	r       *Request
+	stand   *standIns
 	w       jsonw
 	prefix  []byte // of each chunk, up to its choices
 	choices []*chatOut
@@ -51,11 +52,19 @@ type chatOutPart struct {
 	got     bool // some arguments, or words of reasoning
 }
 
-func newChatEncoder(r *Request) *chatEncoder { return &chatEncoder{r: r, w: jsonw{line: true}} }
+func newChatEncoder(r *Request) *chatEncoder {
+	return &chatEncoder{r: r, stand: newStandIns(r), w: jsonw{line: true}}
+}
 
 // Append writes what an event means for the client.
 func (e *chatEncoder) Append(dst []byte, ev *Event) []byte {
 	e.w.b = dst
+	e.stand.turn(ev, e.follow)
+	dst, e.w.b = e.w.b, nil
+	return dst
+}
+
+func (e *chatEncoder) follow(ev *Event) {
 	switch ev.Kind {
 	case Begin:
 		e.id, e.model, e.created, e.tier = ev.ID, ev.Model, ev.Created, ev.Tier
@@ -93,8 +102,6 @@ func (e *chatEncoder) Append(dst []byte, ev *Event) []byte {
 	case End:
 		e.end()
 	}
-	dst, e.w.b = e.w.b, nil
-	return dst
 }
 
 // choice is the state of a choice, which begins with its role.

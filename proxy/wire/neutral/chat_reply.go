@@ -228,8 +228,9 @@ func chatTier(tier string) string {
 
 func (w *jsonw) candidate(c *Candidate, index int, r *Request) {
 	var m chatAnswer
+	stand := newStandIns(r)
 	for i := range c.Parts {
-		m.take(&c.Parts[i])
+		m.take(stand.part(&c.Parts[i]))
 	}
 	w.obj()
 	w.intKey("index", int64(index))

@@ -28,8 +28,6 @@ var pairs = []struct {
 }{
 	{Chat, Responses, Field{FeatureFileIDs, "input.content.file_id", Carried, "both are OpenAI's"}},
 	{Responses, Chat, Field{FeatureFileIDs, "messages.content.file.file_id", Carried, "both are OpenAI's"}},
-	{Responses, Messages, Field{FeatureCustomTools, "tools", Mapped, "as a function with the one member input, whose calls are free text again in the reply"}},
-	{Responses, Generate, Field{FeatureCustomTools, "tools", Mapped, "as a function with the one member input, whose calls are free text again in the reply"}},
 	{Messages, Generate, Field{FeatureTier, "", Carried, "standard is the only one"}},
 }
 

@@ -18,6 +18,7 @@ const (
 	FeatureFileIDs      = "files by a vendor's id"
 	FeatureTools        = "function tools"
 	FeatureCustomTools  = "custom (free text) tools"
+	FeatureClientTools  = "tools of the vendor's that the client runs"
 	FeatureVendorTools  = "tools that the vendor runs"
 	FeatureStrictTools  = "strict tool schemas"
 	FeatureChoice       = "tool choice"
@@ -57,7 +58,7 @@ const (
 func Features() []string {
 	return []string{
 		FeatureSystem, FeatureLateSystem, FeatureDeveloper, FeatureName, FeatureImages, FeatureImageDetail, FeatureAudio,
-		FeatureVideo, FeatureFiles, FeatureFileIDs, FeatureTools, FeatureCustomTools, FeatureVendorTools, FeatureStrictTools,
+		FeatureVideo, FeatureFiles, FeatureFileIDs, FeatureTools, FeatureCustomTools, FeatureClientTools, FeatureVendorTools, FeatureStrictTools,
 		FeatureChoice, FeatureChoiceOf, FeatureParallel, FeatureToolImages, FeatureToolFailed, FeatureThoughts,
 		FeatureReasoning, FeatureSummary, FeatureMaxOutput, FeatureTemperature, FeatureTopP, FeatureTopK, FeatureFrequency,
 		FeaturePresence, FeatureSeed, FeatureStop, FeatureN, FeatureLogprobs, FeatureJSON, FeatureSchema, FeatureVerbosity,

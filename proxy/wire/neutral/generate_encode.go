@@ -18,6 +18,7 @@ type generateWriter struct {
 
 // encodeGenerate writes a generateContent body.
 func encodeGenerate(r *Request, n *Notes) ([]byte, error) {
+	r = r.forTarget(Generate, false)
 	w := &generateWriter{r: r, n: n, model: geminiNamed(r.Model), own: r.From == Generate, names: map[string]string{}}
 	w.b = make([]byte, 0, 2048+bulk(r.Turns))
 	w.obj()
@@ -293,13 +294,6 @@ func (w *generateWriter) call(p *Part, first bool) {
 	w.endObj()
 }
 
-// freeText writes a custom tool's input, as its one argument.
-func (w *jsonw) freeText(s string) {
-	w.obj()
-	w.strKey("input", s)
-	w.endObj()
-}
-
 // id writes an id that we have not made.
 func (w *generateWriter) id(id string) {
 	if !strings.HasPrefix(id, madeID) {
@@ -411,8 +405,6 @@ func (w *generateWriter) tools() {
 			w.raw([]byte(`{"googleSearch":{}}`))
 		case t.Raw != nil:
 			w.refuse(FeatureVendorTools, "a tool that another vendor runs cannot be had from Gemini")
-		case t.Custom && w.r.From != Responses: // whose encoder makes free text of the calls again
-			w.refuse(FeatureCustomTools, "the custom tool %q takes free text, and Gemini's tools take JSON objects alone", t.Name)
 		default:
 			w.function(t)
 		}
@@ -443,15 +435,8 @@ func (w *generateWriter) function(t *Tool) {
 	}
 	w.obj()
 	w.strKey("name", t.Name)
-	description := t.Description
-	if t.Custom && given(t.Grammar) {
-		description = strings.TrimSpace(description + "\n\nThe input has this format: " + string(t.Grammar))
-	}
-	w.strIf("description", description)
-	switch {
-	case t.Custom:
-		w.rawKey("parametersJsonSchema", []byte(customSchema))
-	case given(t.Schema):
+	w.strIf("description", t.Description)
+	if given(t.Schema) {
 		w.rawKey("parametersJsonSchema", t.Schema)
 	}
 	if w.own {

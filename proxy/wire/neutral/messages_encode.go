@@ -38,6 +38,7 @@ type messagesWriter struct {
 
 // encodeMessagesRequest writes a body for an Anthropic upstream.
 func encodeMessagesRequest(r *Request, n *Notes) ([]byte, error) {
+	r = r.forTarget(Messages, false)
 	w := &messagesWriter{r: r, n: n, own: r.From == Messages, model: claudeOf(r.Model)}
 	w.b = make([]byte, 0, 1024+bulk(r.Turns))
 	if w.own {
@@ -350,18 +351,8 @@ func (w *messagesWriter) offered(t *Tool) bool {
 func (w *messagesWriter) tool(t *Tool) {
 	w.obj()
 	w.strKey("name", t.Name)
-	description := t.Description
-	if t.Custom && given(t.Grammar) {
-		description = strings.TrimSpace(description + "\n\nThe input has this format: " + string(t.Grammar))
-	}
-	w.strIf("description", description)
+	w.strIf("description", t.Description)
 	switch {
-	case t.Custom:
-		if w.r.From != Responses { // its encoder makes free text of the calls again
-			w.refuse(FeatureCustomTools, "the tool %s takes free text, and those of Anthropic's models JSON objects; offer a function", t.Name)
-		}
-		w.key("input_schema")
-		w.lit(customSchema)
 	case given(t.Schema):
 		w.key("input_schema")
 		w.schema(t.Schema)
@@ -382,9 +373,6 @@ func (w *messagesWriter) tool(t *Tool) {
 	w.members(members(t.Extra))
 	w.endObj()
 }
-
-// customSchema is what a free text tool of another dialect takes here.
-const customSchema = `{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}`
 
 // schema writes a tool's schema. Anthropic wants its type said.
 func (w *messagesWriter) schema(schema jsontext.Value) {

@@ -280,9 +280,6 @@ func TestMessagesRefusals(t *testing.T) {
 	check(FeatureVendorTools, func(r *Request) {
 		r.Tools = []Tool{{Name: "x", Raw: jsontext.Value(`{"type":"code_interpreter"}`), From: Responses}}
 	})
-	check(FeatureCustomTools, func(r *Request) {
-		r.Tools = []Tool{{Name: "patch", Custom: true, Grammar: jsontext.Value(`{"type":"text"}`)}}
-	})
 	check(FeatureTools, part(Part{Kind: Call, Call: &ToolCall{ID: "a", Name: "f", Args: `{"x":`}}))
 	check(FeatureN, func(r *Request) { r.N = 2 })
 	check(FeatureLogprobs, func(r *Request) { r.TopLogprobs = &n })

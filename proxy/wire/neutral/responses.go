@@ -43,6 +43,7 @@ var responsesFields = []Field{
 	{FeatureFileIDs, "input.content.file_id", Refused, "a file's id means nothing to another vendor; carried from chat completions"},
 	{FeatureTools, "tools", Carried, ""},
 	{FeatureCustomTools, "tools", Carried, ""},
+	{FeatureClientTools, "tools", Mapped, clientNote},
 	{FeatureVendorTools, "tools", Refused, "but for web search, which becomes OpenAI's"},
 	{FeatureStrictTools, "tools.strict", Carried, "not given is false, which is not this API's default"},
 	{FeatureChoice, "tool_choice", Carried, ""},

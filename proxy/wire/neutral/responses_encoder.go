@@ -2,7 +2,6 @@ package neutral
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,11 +13,10 @@ import (
 // open waits for it. A message stays open until something else begins, as its
 // parts are one item's, and an item is done when it is known how it ended.
 //
-// A tool that the client knows as a custom one takes free text. An upstream
-// that has functions only was given one with a single argument, input; its
-// text comes out again as the call's input.
+// Calls of stand-ins come out as those of the client's own tools.
 type responsesEncoder struct {
 	r     *Request
+	stand *standIns
 	quiet bool // writes no events
 	dst   []byte
 	seq   int64
@@ -52,7 +50,6 @@ type outPart struct {
 	annotations   []byte     // the cites, as they are written
 	logs          []byte
 	begun, closed bool
-	free          bool // a custom tool's call that came as a function's
 	told          bool // its summary's part is added
 }
 
@@ -68,7 +65,7 @@ func newResponsesEncoder(r *Request) *responsesEncoder {
 	if r == nil {
 		r = &Request{From: Responses}
 	}
-	return &responsesEncoder{r: r}
+	return &responsesEncoder{r: r, stand: newStandIns(r)}
 }
 
 // Sequence is the sequence_number of the stream's next event.
@@ -93,7 +90,9 @@ func (e *responsesEncoder) Append(dst []byte, ev *Event) []byte {
 }
 
 // take follows an event, and writes what it makes known.
-func (e *responsesEncoder) take(ev *Event) {
+func (e *responsesEncoder) take(ev *Event) { e.stand.turn(ev, e.follow) }
+
+func (e *responsesEncoder) follow(ev *Event) {
 	if e.over || ev.Choice != 0 {
 		return
 	}
@@ -245,8 +244,6 @@ func (e *responsesEncoder) open(ev *Event) {
 			return
 		}
 		p.call = *ev.Part.Call
-		p.free = !p.call.Custom && slices.ContainsFunc(e.r.Tools, func(t Tool) bool { return t.Custom && t.Name == p.call.Name })
-		p.call.Custom = p.call.Custom || p.free
 	case Image:
 	case Opaque:
 		if ev.Part.From != Responses {
@@ -514,15 +511,12 @@ func (e *responsesEncoder) writeThinking(p *outPart) {
 // writeCall begins with the arguments: until then a seal may come, which is in
 // the call's id.
 func (e *responsesEncoder) writeCall(p *outPart) {
-	if len(p.text) == 0 && !p.closed || p.free && !p.closed {
+	if len(p.text) == 0 && !p.closed {
 		return
 	}
 	kind, member, prefix := "response.function_call_arguments", "arguments", "fc_"
 	if p.call.Custom {
 		kind, member, prefix = "response.custom_tool_call_input", "input", "ctc_"
-	}
-	if p.free {
-		p.text = []byte(freeInput(string(p.text)))
 	}
 	if !p.begun {
 		p.begun = true
@@ -550,20 +544,6 @@ func (e *responsesEncoder) writeCall(p *outPart) {
 			w.strKey(member, string(p.text))
 		})
 	}
-}
-
-// freeInput is the text in the arguments of a function that stands for a
-// custom tool; the arguments themselves where they are not of that form.
-func freeInput(args string) string {
-	var o struct {
-		Input rawValue `json:"input"`
-	}
-	if decode([]byte(args), &o) == nil {
-		if text, ok := textOf([]byte(o.Input)); ok {
-			return text
-		}
-	}
-	return args
 }
 
 // writeWhole writes an item that has no deltas: a picture, or one of OpenAI's own.

@@ -276,7 +276,7 @@ func TestResponsesRefusals(t *testing.T) {
 	check(with(Part{Kind: Audio, Media: &Media{Data: "aGk="}}), memberName(Chat, FeatureAudio))
 	check(with(Part{Kind: Video, Media: &Media{Data: "aGk="}}), memberName(Chat, FeatureVideo))
 	check(with(Part{Kind: Opaque, Raw: jsontext.Value(`{"type":"x"}`), From: Chat}), memberName(Chat, FeatureVendorTools))
-	check(Request{Tools: []Tool{{Name: "bash", Raw: jsontext.Value(`{"type":"bash_20250124","name":"bash"}`), From: Messages}}}, memberName(Chat, FeatureVendorTools))
+	check(Request{Tools: []Tool{{Name: "bash", Raw: jsontext.Value(`{"type":"code_execution_20250825","name":"code_execution"}`), From: Messages}}}, memberName(Chat, FeatureVendorTools))
 	check(Request{Choice: Choice{Raw: jsontext.Value(`{"type":"x"}`), From: Chat}}, memberName(Chat, FeatureChoice))
 }
 

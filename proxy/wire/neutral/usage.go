@@ -47,7 +47,8 @@ func (w *jsonw) tallyKey(name string, u costs.Usage, meters ...costs.Meter) {
 // The meters that more than one dialect sums up.
 var (
 	cacheReads  = []costs.Meter{costs.InputCacheRead, costs.InputCacheReadAudio, costs.InputCacheReadImage, costs.InputCacheReadVideo}
-	cacheWrites = []costs.Meter{costs.InputCacheWrite, costs.InputCacheWrite5m, costs.InputCacheWrite1h}
+	cacheWrites = []costs.Meter{costs.InputCacheWrite, costs.InputCacheWrite5m, costs.InputCacheWrite30m, costs.InputCacheWrite1h, costs.InputCacheWrite12h}
+	toolInputs  = []costs.Meter{costs.InputTool, costs.InputToolAudio, costs.InputToolImage, costs.InputToolVideo}
 )
 
 // appendChatUsage appends the usage object of a chat completion.
@@ -108,7 +109,7 @@ func appendResponsesUsage(dst []byte, u costs.Usage) []byte {
 // clients add the three input counts up, so all three are always there.
 func appendMessagesUsage(dst []byte, u costs.Usage) []byte {
 	w := jsonw{b: dst}
-	in, _ := tally(u, costs.Input, costs.InputAudio, costs.InputImage, costs.InputVideo, costs.InputTool)
+	in, _ := tally(u, append([]costs.Meter{costs.Input, costs.InputAudio, costs.InputImage, costs.InputVideo}, toolInputs...)...)
 	written, _ := tally(u, cacheWrites...)
 	read, _ := tally(u, cacheReads...)
 	out, _ := u.Output()
@@ -140,12 +141,12 @@ func appendGenerateUsage(dst []byte, u costs.Usage) []byte {
 	w := jsonw{b: dst}
 	in, _ := u.Input()
 	out, _ := u.Output()
-	tool, _ := u.Get(costs.InputTool)
+	tool, _ := tally(u, toolInputs...)
 	w.obj()
 	w.intKey("promptTokenCount", in-tool)
 	w.tallyKey("cachedContentTokenCount", u, cacheReads...)
-	w.tallyKey("candidatesTokenCount", u, costs.Output, costs.OutputAudio, costs.OutputImage)
-	w.tallyKey("toolUsePromptTokenCount", u, costs.InputTool)
+	w.tallyKey("candidatesTokenCount", u, costs.Output, costs.OutputAudio, costs.OutputImage, costs.OutputVideo, costs.OutputCitation)
+	w.tallyKey("toolUsePromptTokenCount", u, toolInputs...)
 	w.tallyKey("thoughtsTokenCount", u, costs.OutputReasoning)
 	w.intKey("totalTokenCount", cappedSum(in, out))
 	cached := modalCounts(u, costs.InputCacheRead, costs.InputCacheReadAudio, costs.InputCacheReadImage, costs.InputCacheReadVideo)
@@ -157,7 +158,11 @@ func appendGenerateUsage(dst []byte, u costs.Usage) []byte {
 	}
 	w.modalities("promptTokensDetails", prompt)
 	w.modalities("cacheTokensDetails", cached)
-	w.modalities("candidatesTokensDetails", modalCounts(u, costs.Output, costs.OutputAudio, costs.OutputImage))
+	candidates := modalCounts(u, costs.Output, costs.OutputAudio, costs.OutputImage, costs.OutputVideo)
+	cited, _ := u.Get(costs.OutputCitation)
+	candidates[0] = cappedSum(candidates[0], cited)
+	w.modalities("candidatesTokensDetails", candidates)
+	w.modalities("toolUsePromptTokensDetails", modalCounts(u, toolInputs...))
 	w.endObj()
 	return w.b
 }
