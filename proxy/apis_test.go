@@ -393,4 +393,3 @@ func TestRefusesMember(t *testing.T) {
 	check(`max_tokens is too large: 100000. This model supports at most 16384 completion tokens`, "max_tokens", false)
 	check(`Unsupported parameter: 'seed'`, "max_tokens", false)
 }
-
