@@ -16,12 +16,13 @@ import (
 // no row is a new room: write a decision record, then its row.
 var rooms = map[string][]string{
 	// 0: pure.
-	"costs":           nil,
-	"internal/tokens": nil,
+	"costs":               nil,
+	"internal/tokens":     nil,
+	"internal/capability": nil,
 	// 1
 	"proxy/wire":         pure,
 	"proxy/wire/neutral": append([]string{"proxy/wire"}, pure...),
-	"config":             {"costs"},
+	"config":             {"costs", "internal/capability"},
 	"internal/sqldb":     nil,
 	"internal/mockllm":   {"proxy/wire"},
 	// 2: the domain's rooms, which never import each other.
@@ -45,7 +46,7 @@ var rooms = map[string][]string{
 }
 
 var (
-	pure   = []string{"costs", "internal/tokens"}
+	pure   = []string{"costs", "internal/tokens", "internal/capability"}
 	base   = append([]string{"proxy/wire", "proxy/wire/neutral", "internal/sqldb", "internal/mockllm"}, pure...)
 	domain = append([]string{"ledger", "limits", "embeddings", "promptpipe", "local", "costs/vendors", "migrations"}, base...)
 	// Only layer 5 reads the configuration.

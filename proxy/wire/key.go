@@ -136,6 +136,34 @@ const (
 	keyObfuscation
 	keyObject
 	keyFile
+	keyModalities
+	keyResponseModalities
+	keyResponseModalitiesSnake
+	keyTruncation
+	keyContextManagement
+	keyTransforms
+	keyTruncate
+	keyTruncatePromptTokens
+	keySummary
+	keyResponseSchema
+	keyResponseSchemaSnake
+	keyResponseJSONSchema
+	keyResponseJSONSchemaSnake
+	keyFunctionDeclarations
+	keyFunctionDeclarationsSnake
+	keyFunctions
+	keyFunctionCall
+	keyFunctionCallSnake
+	keyFunctionResponse
+	keyFunctionResponseSnake
+	keyResponseFormat
+	keyOutputFormat
+	keyOutputConfig
+	keySource
+	keyToolCalls
+	keyInlineData
+	keyInlineDataSnake
+	keyFileDataCamel
 	numKeys
 )
 
@@ -269,6 +297,34 @@ var keyNames = [numKeys]string{
 	keyObject:                     "object",
 	keyFile:                       "file",
 	keyObfuscation:                "obfuscation",
+	keyModalities:                 "modalities",
+	keyResponseModalities:         "responseModalities",
+	keyResponseModalitiesSnake:    "response_modalities",
+	keyTruncation:                 "truncation",
+	keyContextManagement:          "context_management",
+	keyTransforms:                 "transforms",
+	keyTruncate:                   "truncate",
+	keyTruncatePromptTokens:       "truncate_prompt_tokens",
+	keySummary:                    "summary",
+	keyResponseSchema:             "responseSchema",
+	keyResponseSchemaSnake:        "response_schema",
+	keyResponseJSONSchema:         "responseJsonSchema",
+	keyResponseJSONSchemaSnake:    "response_json_schema",
+	keyFunctionDeclarations:       "functionDeclarations",
+	keyFunctionDeclarationsSnake:  "function_declarations",
+	keyFunctions:                  "functions",
+	keyFunctionCall:               "functionCall",
+	keyFunctionCallSnake:          "function_call",
+	keyFunctionResponse:           "functionResponse",
+	keyFunctionResponseSnake:      "function_response",
+	keyResponseFormat:             "response_format",
+	keyOutputFormat:               "output_format",
+	keyOutputConfig:               "output_config",
+	keySource:                     "source",
+	keyToolCalls:                  "tool_calls",
+	keyInlineData:                 "inlineData",
+	keyInlineDataSnake:            "inline_data",
+	keyFileDataCamel:              "fileData",
 }
 
 const keySlotCount = 512

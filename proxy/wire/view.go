@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"sync"
+
+	"weir/internal/capability"
 )
 
 // A View is what Weir has to know of a request's body. The body itself stays
@@ -29,6 +31,12 @@ type View struct {
 	Media    int64  // bytes of strings that are data or addresses and not text
 	Long     []Span // the long ones of those in the conversation, without quotes: what Shrink can cut out
 	Messages int    // messages, input items or contents
+	Aside    int64  // bytes of Texts and TextRest that a model may never see: earlier thoughts, the words of schemas
+	Shrinks  bool   // the upstream is asked to cut what does not fit into the window
+
+	// Needs are what the request asks of a model beside text: tools, input and
+	// output that is no text, a JSON schema.
+	Needs capability.Set
 
 	root   memberPlaces
 	stream streamOptions
@@ -93,10 +101,11 @@ func ScanView(api API, body io.Reader) (View, error) {
 
 // A viewReader fills a View from the scanner's reports.
 type viewReader struct {
-	api  API
-	s    scanner
-	view View
-	seen [numKeys/64 + 1]uint64 // root members met, by key
+	api   API
+	s     scanner
+	view  View
+	needs needs
+	seen  [numKeys/64 + 1]uint64 // root members met, by key
 }
 
 // viewReaders keeps readers for their stacks.
@@ -123,7 +132,12 @@ func (r *viewReader) begin(s *scanner, kind valueKind) int {
 	case 1:
 		return r.beginMember(s)
 	case 2:
-		return r.beginInner(s, kind)
+		if keep := r.beginInner(s, kind); keep > 0 {
+			return keep
+		}
+	}
+	if kind == kindString && wantsWord(s) {
+		return maxWord
 	}
 	return 0
 }
@@ -140,7 +154,7 @@ func (r *viewReader) beginMember(s *scanner) int {
 	switch s.key() {
 	case keyModel, keyServiceTier, keyUser, keySafetyIdentifier, keyPreviousResponseID, keyInputFileID:
 		return maxModelLen
-	case keyStream, keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens, keyN:
+	case keyStream, keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens, keyN, keyTruncation:
 		return 32
 	case keyWeir:
 		root.weirFirst = root.members == 0
@@ -165,7 +179,9 @@ func (r *viewReader) beginInner(s *scanner, kind valueKind) int {
 	case keyMetadata:
 		return maxMetadataLen + 2
 	case keyGenerationConfig, keyGenerationConfigSnake:
-		return 32
+		if kind == kindNumber {
+			return 32
+		}
 	}
 	return 0
 }
@@ -183,13 +199,17 @@ func (r *viewReader) end(s *scanner, kind valueKind, span Span, raw []byte) erro
 		if r.view.root.members == 0 {
 			r.view.root.end = span.Start + 1
 		}
+		r.view.Needs = r.needs.set()
+		return nil
 	case 1:
 		if s.stack[0].kind == kindObject {
 			return r.member(s, kind, span, raw)
 		}
+		return nil
 	case 2:
 		r.innerMember(s, kind, span, raw)
 	}
+	r.need(s, kind, raw)
 	return nil
 }
 
@@ -233,6 +253,10 @@ func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) e
 		v.root.weirTo = span.End
 	case keyStreamOptions:
 		v.stream.value, v.stream.kind = span, kind
+	case keyTruncation:
+		v.Shrinks = v.Shrinks || kind == kindString && text(raw) != "disabled"
+	case keyContextManagement, keyTransforms, keyTruncate, keyTruncatePromptTokens:
+		v.Shrinks = v.Shrinks || kind != kindNull && kind != kindFalse
 	}
 	return nil
 }
@@ -299,6 +323,9 @@ func (r *viewReader) text(s *scanner, span Span) {
 		r.long(s, span)
 		return
 	}
+	if isAside(s) {
+		r.view.Aside += span.Len() - 2
+	}
 	if len(r.view.Texts) >= maxTexts {
 		r.view.TextRest += span.Len() - 2
 		return
@@ -319,6 +346,15 @@ func (r *viewReader) long(s *scanner, span Span) {
 	case keyMessages, keyInput, keyContents:
 		r.view.Long = append(r.view.Long, Span{span.Start + 1, span.End - 1})
 	}
+}
+
+// isAside reports whether a text may be one that the model never sees.
+func isAside(s *scanner) bool {
+	switch s.key() {
+	case keyThinking, keyReasoning, keyReasoningContent:
+		return true
+	}
+	return s.stack[0].key == keyTools || s.depth() == 5 && s.stack[2].key == keySummary
 }
 
 // tokenID counts the tokens of a prompt or input that is written as a list of
