@@ -49,6 +49,7 @@ type Provider struct {
 	BaseURL string   `json:"base_url,omitzero"` // empty: the kind's own
 	HasKey  bool     `json:"has_key"`
 	Models  []string `json:"models,omitzero"` // that it is configured to serve
+	APIs    []string `json:"apis,omitzero"`   // that it is asked by, as is known now; "?": yet to be found out
 	From    string   `json:"from,omitzero"`   // the environment variable that it was found by
 }
 

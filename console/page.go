@@ -22,6 +22,7 @@ var files embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"ms": milliseconds, "clock": clock, "short": short, "ago": ago, "tokens": tokenCount, "pretty": pretty,
+	"join": func(list []string) string { return strings.Join(list, ", ") },
 }).ParseFS(files, "*.html"))
 
 var outcomes = []string{"ok", "error", "aborted", "interrupted"}

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"weir/config"
+	"weir/internal/app"
 )
 
 // A providerRow shows one provider, without its secrets.
@@ -11,6 +15,7 @@ type providerRow struct {
 	ID      string   `json:"id"`
 	Kind    string   `json:"kind"`
 	Dialect string   `json:"dialect"`
+	APIs    []string `json:"apis"`               // that it is asked by; "?": to be found out
 	BaseURL string   `json:"base_url,omitempty"` // "" = the kind's own
 	Key     string   `json:"key"`                // set, not needed, missing
 	From    string   `json:"from"`               // the file, or the environment's variable
@@ -42,7 +47,7 @@ func newProvidersCommand() *cobra.Command {
 var providerColumns = []column[providerRow]{
 	{"NAME", func(r providerRow) string { return r.ID }},
 	{"KIND", func(r providerRow) string { return r.Kind }},
-	{"DIALECT", func(r providerRow) string { return r.Dialect }},
+	{"APIS", func(r providerRow) string { return strings.Join(conversations(r.APIs), " ") }},
 	{"BASE_URL", func(r providerRow) string {
 		if r.BaseURL == "" {
 			return "(the vendor's)"
@@ -53,11 +58,21 @@ var providerColumns = []column[providerRow]{
 	{"FROM", func(r providerRow) string { return r.From }},
 }
 
+// conversations are those of the APIs that conversations go by.
+func conversations(apis []string) (out []string) {
+	for _, name := range apis {
+		if slices.Contains([]string{"chat", "responses", "messages", "generate"}, strings.TrimSuffix(name, "?")) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 func providerRows(c *config.Config) []providerRow {
 	var rows []providerRow
 	for i := range c.Providers {
 		p := &c.Providers[i]
-		row := providerRow{ID: p.Name, Kind: p.Kind, Dialect: dialectText(p.Kind), BaseURL: p.BaseURL, Key: "missing", From: p.From, Models: p.Models}
+		row := providerRow{ID: p.Name, Kind: p.Kind, Dialect: dialectText(p.Kind), APIs: app.ProviderAPIs(p), BaseURL: p.BaseURL, Key: "missing", From: p.From, Models: p.Models}
 		switch {
 		case p.Kind == "mock" && p.BaseURL == "":
 			row.BaseURL, row.Key = "(inside Weir)", "not needed"

@@ -1,24 +1,28 @@
 package main
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"weir/config"
+	"weir/internal/app"
 )
 
 // A routeRow is one target of one route.
 type routeRow struct {
-	ID       string `json:"id"` // route number, what, target number: 0/target/1
-	Route    string `json:"route"`
-	As       string `json:"as"` // target or fallback
-	Provider string `json:"provider"`
-	Kind     string `json:"kind"`
-	Dialect  string `json:"dialect"` // "any" for mocks
-	Model    string `json:"model"`   // "" = the asked name
-	Weight   int    `json:"weight"`  // 0 for fallbacks
-	Note     string `json:"note,omitempty"`
+	ID       string   `json:"id"` // route number, what, target number: 0/target/1
+	Route    string   `json:"route"`
+	As       string   `json:"as"` // target or fallback
+	Provider string   `json:"provider"`
+	Kind     string   `json:"kind"`
+	Dialect  string   `json:"dialect"` // "any" for mocks
+	APIs     []string `json:"apis"`    // that the provider is asked by; "?": to be found out
+	Model    string   `json:"model"`   // "" = the asked name
+	Weight   int      `json:"weight"`  // 0 for fallbacks
+	Note     string   `json:"note,omitempty"`
 }
 
 func newRoutesCommand() *cobra.Command {
@@ -45,7 +49,7 @@ var routeColumns = []column[routeRow]{
 	{"ROUTE", func(r routeRow) string { return r.Route }},
 	{"AS", func(r routeRow) string { return r.As }},
 	{"PROVIDER", func(r routeRow) string { return r.Provider }},
-	{"DIALECT", func(r routeRow) string { return r.Dialect }},
+	{"APIS", func(r routeRow) string { return strings.Join(conversations(r.APIs), " ") }},
 	{"MODEL", func(r routeRow) string {
 		if r.Model == "" {
 			return "(as asked)"
@@ -77,18 +81,29 @@ func routeRows(c *config.Config) []routeRow {
 
 func newRouteRow(c *config.Config, id string, r config.Route, t config.Target, as string) routeRow {
 	p := c.Provider(t.Provider) // a valid configuration has it
-	row := routeRow{ID: id, Route: r.Model, As: as, Provider: t.Provider, Kind: p.Kind, Dialect: dialectText(p.Kind), Model: t.Model}
+	row := routeRow{ID: id, Route: r.Model, As: as, Provider: t.Provider, Kind: p.Kind, Dialect: dialectText(p.Kind), APIs: app.ProviderAPIs(p), Model: t.Model}
 	if as == "target" {
 		row.Weight = t.Weight
 	}
-	first := c.Provider(r.Targets[0].Provider)
+	carried := lacking(app.ProviderAPIs(c.Provider(r.Targets[0].Provider)), row.APIs)
 	switch {
 	case !p.HasKey() && c.Auth != config.AuthPassthrough:
 		row.Note = "no api_key: passed over"
-	case config.Dialect(p.Kind) != "" && config.Dialect(first.Kind) != "" && config.Dialect(p.Kind) != config.Dialect(first.Kind):
-		row.Note = "carried for callers of other APIs"
+	case len(carried) > 0:
+		row.Note = "carried for callers of " + strings.Join(carried, ", ")
 	}
 	return row
+}
+
+// lacking are the APIs that callers of the first provider surely have for their
+// conversations and that another one has not.
+func lacking(first, other []string) (out []string) {
+	for _, name := range conversations(first) {
+		if !strings.HasSuffix(name, "?") && !slices.Contains(other, name) && !slices.Contains(other, name+"?") {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 func dialectText(kind string) string {

@@ -29,10 +29,12 @@ func shownTargets(list []config.Target, weighted bool) (out []console.Target) {
 
 func (a *App) providers() []console.Provider {
 	out := []console.Provider{}
-	c := a.config.Load()
+	c, apis := a.config.Load(), a.proxy.APIs()
 	for i := range c.Providers {
 		p := &c.Providers[i]
-		out = append(out, console.Provider{Name: p.Name, Kind: p.Kind, BaseURL: p.BaseURL, HasKey: p.HasKey(), Models: p.Models, From: p.From})
+		out = append(out, console.Provider{
+			Name: p.Name, Kind: p.Kind, BaseURL: p.BaseURL, HasKey: p.HasKey(), Models: p.Models, APIs: apis[p.Name], From: p.From,
+		})
 	}
 	return out
 }

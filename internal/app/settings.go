@@ -46,6 +46,16 @@ func provider(p *config.Provider, mockURL string) proxy.ProviderSettings {
 	return s
 }
 
+// ProviderAPIs names the APIs by which a provider is asked, before it has been
+// asked by any: one that ends in "?" is yet to be found out.
+func ProviderAPIs(p *config.Provider) []string {
+	names, err := proxy.APIs(provider(p, "http://127.0.0.1"))
+	if err != nil { // a valid configuration has none
+		return nil
+	}
+	return names
+}
+
 func targets(list []config.Target) (out []proxy.TargetSettings) {
 	for _, t := range list {
 		out = append(out, proxy.TargetSettings{Provider: t.Provider, Model: t.Model, Weight: t.Weight})
