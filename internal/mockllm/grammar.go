@@ -59,7 +59,10 @@ type Told struct {
 }
 
 // A ToldCall is a call of a tool.
-type ToldCall struct{ ID, Name, Arguments string }
+type ToldCall struct {
+	ID, Name, Arguments string
+	free                bool // the arguments are the free text of a custom tool
+}
 
 // ReadStream reads a whole stream of an API and holds it against the API's
 // grammar. A stream that ends by an error event is well-formed; one that just
@@ -152,7 +155,7 @@ func (t *Told) call(calls map[int]int, key int) (c *ToldCall, begun bool) {
 
 func (t *Told) wholeArguments() error {
 	for _, c := range t.Calls {
-		if _, err := parse(c.Arguments); err != nil && t.Stop != "length" {
+		if _, err := parse(c.Arguments); err != nil && !c.free && t.Stop != "length" {
 			return fmt.Errorf("the arguments of %s are no JSON: %q", c.Name, c.Arguments)
 		}
 	}
@@ -282,6 +285,7 @@ func (g *chatGrammar) toolCalls(n *node) error {
 		case begun:
 			call.ID, call.Name = t.get("id").text, t.in("function", "name").text+t.in("custom", "name").text
 		}
+		call.free = call.free || t.has("custom")
 		call.Arguments += t.in("function", "arguments").text + t.in("custom", "input").text
 	}
 	return nil
@@ -465,7 +469,7 @@ func (g *generateGrammar) event(name string, n *node) error {
 func (g *generateGrammar) part(p *node) {
 	switch call := p.get("functionCall"); {
 	case call.kind == object:
-		g.Calls = append(g.Calls, ToldCall{call.get("id").text, call.get("name").text, call.get("args").raw})
+		g.Calls = append(g.Calls, ToldCall{ID: call.get("id").text, Name: call.get("name").text, Arguments: call.get("args").raw})
 	case p.get("thought").isTrue():
 		g.Reasoning += p.get("text").text
 	default:

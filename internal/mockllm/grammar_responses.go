@@ -137,7 +137,7 @@ func (g *responsesGrammar) item(kind string, n *node) error {
 		if said, ok := g.items[at].parts["/"]; ok && said != args {
 			return errors.New("the arguments are not what the deltas said")
 		}
-		g.Calls = append(g.Calls, ToldCall{item.get("call_id").text, item.get("name").text, args})
+		g.Calls = append(g.Calls, ToldCall{ID: item.get("call_id").text, Name: item.get("name").text, Arguments: args})
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ var chatFields = []Field{
 	{FeatureVendorTools, "tools", Refused, "chat completions run no tools"},
 	{FeatureStrictTools, "tools.function.strict", Carried, ""},
 	{FeatureChoice, "tool_choice", Carried, ""},
-	{FeatureChoiceOf, "tool_choice.allowed_tools", Carried, ""},
+	{FeatureChoiceOf, "tool_choice.allowed_tools", Carried, "the other tools are left out where the model is not OpenAI's"},
 	{FeatureParallel, "parallel_tool_calls", Carried, ""},
 	{FeatureToolImages, "messages.content", Mapped, "a user message after the tool messages, which take text only"},
 	{FeatureToolFailed, "", Dropped, "tool messages have no mark for it"},

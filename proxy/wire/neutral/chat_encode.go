@@ -88,6 +88,9 @@ func (e *chatWriter) tools() {
 	wrote := false
 	for i := range r.Tools {
 		t := &r.Tools[i]
+		if e.offersAll() && !r.Choice.offers(t) {
+			continue
+		}
 		if t.Raw != nil && t.From != Chat {
 			e.refuse(FeatureVendorTools, "the tool %q is run by another vendor; this model's API takes functions only", t.Name)
 			continue
@@ -130,6 +133,10 @@ func (e *chatWriter) tool(t *Tool) {
 	}
 	w.endObj()
 }
+
+// offersAll reports whether the server knows no choice among several tools,
+// which is OpenAI's: the tools that are sent are those that may be called.
+func (e *chatWriter) offersAll() bool { return !e.openAI && !e.own() }
 
 // grammar is a custom tool's format: Responses has its members a level higher.
 func (e *chatWriter) grammar(t *Tool) []byte {
@@ -210,6 +217,8 @@ func (e *chatWriter) choice() {
 		w.objKey("tool_choice")
 		e.named(c.Names[0])
 		w.endObj()
+	case len(c.Names) > 0 && e.offersAll():
+		w.strKey("tool_choice", map[bool]string{true: "required", false: "auto"}[c.Mode == Only])
 	case len(c.Names) > 0:
 		w.objKey("tool_choice")
 		w.strKey("type", "allowed_tools")

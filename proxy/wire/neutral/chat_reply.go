@@ -294,10 +294,14 @@ func appendCites(dst, cites []Citation, from, to int64) []Citation {
 		if c.URL == "" {
 			continue
 		}
-		if c.Start == 0 && c.End == 0 {
-			c.End = to - from
+		start := from
+		if from == to { // of a part without words: of all that was said
+			start = 0
 		}
-		c.Start, c.End = min(from+c.Start, to), min(from+c.End, to)
+		if c.Start == 0 && c.End == 0 {
+			c.End = to - start
+		}
+		c.Start, c.End = min(start+c.Start, to), min(start+c.End, to)
 		dst = append(dst, c)
 	}
 	return dst

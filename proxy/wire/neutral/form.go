@@ -9,6 +9,8 @@
 package neutral
 
 import (
+	"slices"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"weir/costs"
@@ -236,6 +238,15 @@ type Choice struct {
 	Names []string       // Only: these tools
 	Raw   jsontext.Value // a form that only the dialect From has
 	From  API
+}
+
+// offers reports whether a tool may be called, where a dialect has no word for
+// a choice among several: the others are left out there.
+func (c *Choice) offers(t *Tool) bool {
+	if len(c.Names) == 0 || c.Mode == Only && len(c.Names) == 1 {
+		return true
+	}
+	return slices.Contains(c.Names, t.Name)
 }
 
 // A ChoiceMode is how free the model is.

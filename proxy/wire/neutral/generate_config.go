@@ -165,7 +165,7 @@ var generateFields = []Field{
 	{Feature: FeatureVendorTools, Member: "tools", Fate: Refused, Note: "but for web search where it is the only tool, which becomes Google's"},
 	{Feature: FeatureStrictTools, Fate: Dropped, Note: "no such setting"},
 	{Feature: FeatureChoice, Member: "toolConfig.functionCallingConfig"},
-	{Feature: FeatureChoiceOf, Member: "toolConfig.functionCallingConfig.allowedFunctionNames"},
+	{Feature: FeatureChoiceOf, Member: "toolConfig.functionCallingConfig.allowedFunctionNames", Note: "where one must be called; else the other tools are left out"},
 	{Feature: FeatureParallel, Fate: Dropped, Note: "where they are not allowed: there is no such setting"},
 	{Feature: FeatureToolImages, Member: "contents.parts.functionResponse.parts", Fate: Mapped, Note: "beside the results before Gemini 3"},
 	{Feature: FeatureToolFailed, Member: "contents.parts.functionResponse.response.error", Fate: Mapped, Note: `{"error": …}`},

@@ -13,13 +13,14 @@ type generateWriter struct {
 	model     geminiModel
 	own       bool              // the request is of Gemini's own dialect
 	names     map[string]string // of tools, by the id of the call
+	order     map[string]int    // of calls, by their ids
 	declaring bool              // a tool of functions is open
 }
 
 // encodeGenerate writes a generateContent body.
 func encodeGenerate(r *Request, n *Notes) ([]byte, error) {
 	r = r.forTarget(Generate, false)
-	w := &generateWriter{r: r, n: n, model: geminiNamed(r.Model), own: r.From == Generate, names: map[string]string{}}
+	w := &generateWriter{r: r, n: n, model: geminiNamed(r.Model), own: r.From == Generate, names: map[string]string{}, order: map[string]int{}}
 	w.b = make([]byte, 0, 2048+bulk(r.Turns))
 	w.obj()
 	w.turns()
@@ -137,6 +138,10 @@ func (w *generateWriter) content(turns []Turn) {
 		}
 	}
 	for _, pass := range passes {
+		if pass == results {
+			w.parts(w.answers(turns), pass)
+			continue
+		}
 		for i := range turns {
 			w.parts(turns[i].Parts, pass)
 		}
@@ -147,6 +152,26 @@ func (w *generateWriter) content(turns []Turn) {
 	}
 	w.endArr()
 	w.endObj()
+}
+
+// answers are the results of some turns, in the order of their calls: those
+// whose ids Gemini is not told are matched by it.
+func (w *generateWriter) answers(turns []Turn) []Part {
+	var list []Part
+	known, made := true, false
+	for i := range turns {
+		for _, p := range turns[i].Parts {
+			if p.Kind == Result {
+				list = append(list, p)
+				_, ok := w.order[p.Result.ID]
+				known, made = known && ok, made || strings.HasPrefix(p.Result.ID, madeID)
+			}
+		}
+	}
+	if known && made {
+		slices.SortStableFunc(list, func(a, b Part) int { return w.order[a.Result.ID] - w.order[b.Result.ID] })
+	}
+	return list
 }
 
 func (w *generateWriter) named(t *Turn) {
@@ -267,6 +292,7 @@ const skipValidator = "skip_thought_signature_validator"
 func (w *generateWriter) call(p *Part, first bool) {
 	c := p.Call
 	w.names[c.ID] = c.Name
+	w.order[c.ID] = len(w.order)
 	w.obj()
 	w.objKey("functionCall")
 	w.id(c.ID)
@@ -398,6 +424,7 @@ func (w *generateWriter) tools() {
 	for i := range w.r.Tools {
 		t := &w.r.Tools[i]
 		switch {
+		case !w.own && !w.r.Choice.offers(t): // AUTO takes no names
 		case t.Raw != nil && t.From == Generate:
 			w.declared()
 			w.raw(t.Raw)
@@ -466,7 +493,9 @@ func (w *generateWriter) choice() {
 	if mode != "" && (w.own || len(w.r.Tools) > 0) {
 		w.objKey("functionCallingConfig")
 		w.strKey("mode", mode)
-		w.strsIf("allowedFunctionNames", c.Names)
+		if mode == "ANY" || mode == "VALIDATED" {
+			w.strsIf("allowedFunctionNames", c.Names)
+		}
 		w.endObj()
 	}
 	w.within(inToolConfig)

@@ -115,15 +115,11 @@ func decodeGenerateReply(body []byte) (*Reply, error) {
 		p := partReader{ids: ids}
 		p.read(c.Content.Parts)
 		calls := false
-		last := -1
 		for j := range p.parts {
 			calls = calls || p.parts[j].Kind == Call
-			if p.parts[j].Kind == Text {
-				last = j
-			}
 		}
-		if cites := c.cites(); len(cites) > 0 && last >= 0 {
-			p.parts[last].Cites, p.parts[last].From = cites, Generate
+		if cites := c.cites(); len(cites) > 0 {
+			p.cite(cites)
 		}
 		r.Choices = append(r.Choices, Candidate{Parts: p.parts, Stop: geminiStop(c.FinishReason, calls), RawStop: c.FinishReason, Logprobs: c.Logprobs.neutral()})
 	}
@@ -133,12 +129,28 @@ func decodeGenerateReply(body []byte) (*Reply, error) {
 	return r, nil
 }
 
+// cite puts citations on the last text, or on one without words at the end
+// where other things than its seal follow it.
+func (r *partReader) cite(cites []Citation) {
+	last := len(r.parts) - 1
+	if last > 0 && bareSeal(&r.parts[last]) {
+		last--
+	}
+	if last < 0 || r.parts[last].Kind != Text {
+		r.parts = append(r.parts, Part{})
+		last = len(r.parts) - 1
+	}
+	r.parts[last].Cites, r.parts[last].From = cites, Generate
+}
+
 // firstCall tells replies without an id apart.
 func firstCall(in *geminiReply) string {
 	for i := range in.Candidates {
 		for j := range in.Candidates[i].Content.Parts {
 			if c := in.Candidates[i].Content.Parts[j].FunctionCall; c != nil {
-				return c.Name + string(c.Args)
+				args := c.Args.Clone()
+				_ = args.Compact() // of valid JSON; streams and whole replies are spaced differently
+				return c.Name + "(" + string(args) + ")"
 			}
 		}
 	}

@@ -171,6 +171,7 @@ func readChoice(r *Request, c *geminiChoice) {
 		r.Choice.Mode = SayAuto
 	case "VALIDATED": // as AUTO, with calls that keep to their schemas
 		r.Choice.Mode = SayAuto
+		r.Choice.Names = f.AllowedFunctionNames
 		r.Rest = append(r.Rest, Member{Name: validated, Value: jsontext.Value(`"VALIDATED"`)})
 	case "NONE":
 		r.Choice.Mode = Never

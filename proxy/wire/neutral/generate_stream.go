@@ -11,6 +11,7 @@ type generateDecoder struct {
 	began   bool
 	blocked bool // the prompt was, and so there are no choices
 	failed  bool
+	reply   string // its id
 	ids     *callIDs
 	choices []generateChoice
 	usage   costs.Usage
@@ -44,8 +45,11 @@ func (d *generateDecoder) Event(_ string, data []byte, emit func(*Event)) error 
 	}
 	if !d.began {
 		d.began = true
-		d.ids = replyIDs(in.ResponseID, firstCall(&in))
+		d.reply = in.ResponseID
 		emit(&Event{Kind: Begin, ID: in.ResponseID, Model: in.ModelVersion})
+	}
+	if first := firstCall(&in); d.ids == nil && first != "" {
+		d.ids = replyIDs(d.reply, first)
 	}
 	for i := range in.Candidates {
 		d.candidate(&in.Candidates[i], emit)
@@ -72,11 +76,16 @@ func (d *generateDecoder) candidate(c *geminiCandidate, emit func(*Event)) {
 		d.choices = append(d.choices, generateChoice{})
 	}
 	ch := &d.choices[c.Index]
+	cites := c.cites()
+	if cites != nil && ch.open && ch.kind == Text { // what comes with them may close it
+		ch.cite(c.Index, cites, emit)
+		cites = nil
+	}
 	for i := range c.Content.Parts {
 		d.part(ch, c.Index, &c.Content.Parts[i], emit)
 	}
-	if cites := c.cites(); len(cites) > 0 && ch.open && ch.kind == Text {
-		emit(&Event{Kind: CiteDelta, Choice: c.Index, Index: ch.index, Part: &Part{Kind: Text, Cites: cites, From: Generate}})
+	if cites != nil {
+		ch.cite(c.Index, cites, emit)
 	}
 	if list := c.Logprobs.neutral(); list != nil {
 		emit(&Event{Kind: LogprobsDelta, Choice: c.Index, Logprobs: list})
@@ -89,10 +98,24 @@ func (d *generateDecoder) candidate(c *geminiCandidate, emit func(*Event)) {
 	emit(&Event{Kind: Stop, Choice: c.Index, Reason: geminiStop(c.FinishReason, ch.calls), RawStop: c.FinishReason})
 }
 
+// cite tells citations of the text that is open, or of one without words
+// after what has come.
+func (ch *generateChoice) cite(choice int, cites []Citation, emit func(*Event)) {
+	if !ch.open || ch.kind != Text {
+		ch.close(choice, emit)
+		ch.open, ch.kind = true, Text
+		emit(&Event{Kind: Open, Choice: choice, Index: ch.index, Part: &Part{}})
+	}
+	emit(&Event{Kind: CiteDelta, Choice: choice, Index: ch.index, Part: &Part{Kind: Text, Cites: cites, From: Generate}})
+}
+
 func (d *generateDecoder) part(ch *generateChoice, choice int, p *geminiPart, emit func(*Event)) {
 	if p.Text != nil && p.FunctionCall == nil && p.FunctionResponse == nil && p.InlineData == nil && p.FileData == nil {
 		d.text(ch, choice, p, emit)
 		return
+	}
+	if d.ids == nil {
+		d.ids = replyIDs(d.reply, "")
 	}
 	r := partReader{ids: d.ids}
 	r.part(p)

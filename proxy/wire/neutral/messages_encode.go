@@ -319,7 +319,7 @@ func (w *messagesWriter) tools() {
 	for i := range w.r.Tools {
 		t := &w.r.Tools[i]
 		switch {
-		case !w.offered(t):
+		case !w.own && !w.r.Choice.offers(t):
 		case len(t.Raw) == 0:
 			w.tool(t)
 		case t.From == Messages:
@@ -331,21 +331,6 @@ func (w *messagesWriter) tools() {
 		}
 	}
 	w.endArr()
-}
-
-// offered reports whether a tool may be called. This dialect names one tool
-// that must be, or any.
-func (w *messagesWriter) offered(t *Tool) bool {
-	c := &w.r.Choice
-	if c.Mode != Only || len(c.Names) < 2 {
-		return true
-	}
-	for _, name := range c.Names {
-		if name == t.Name {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *messagesWriter) tool(t *Tool) {

@@ -17,7 +17,7 @@ var messagesFields = []Field{
 	{FeatureVendorTools, "tools", Refused, "another vendor's tools do not run here; its web search becomes Anthropic's"},
 	{FeatureStrictTools, "tools.strict", Carried, "dropped for models before Claude 4.5"},
 	{FeatureChoice, "tool_choice", Carried, "refused where the model cannot be made to call a tool, from Opus 5.5 on"},
-	{FeatureChoiceOf, "", Mapped, "the other tools are left out, and one must be called"},
+	{FeatureChoiceOf, "", Mapped, "the other tools are left out"},
 	{FeatureParallel, "tool_choice.disable_parallel_tool_use", Carried, ""},
 	{FeatureToolImages, "messages.content.tool_result", Carried, ""},
 	{FeatureToolFailed, "messages.content.is_error", Carried, ""},

@@ -149,7 +149,7 @@ func (w *jsonw) tierIn(tier string) {
 func (w *jsonw) messagesPart(p *Part) {
 	switch p.Kind {
 	case Text, Refusal:
-		if p.Text == "" {
+		if p.Text == "" && len(p.Cites) == 0 {
 			return
 		}
 		w.obj()
