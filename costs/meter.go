@@ -111,6 +111,8 @@ const (
 	CacheStorageTokenHours
 	// TextMessages counts text messages of a live session where the vendor bills the message (xAI).
 	TextMessages
+	// ImagesRead counts pictures that were read where the vendor bills the picture (Cohere).
+	ImagesRead
 	numMeters
 )
 
@@ -186,6 +188,7 @@ var meterTable = [numMeters]struct {
 	Classifications:        {"classifications", Pieces, neither},
 	CacheStorageTokenHours: {"cache_storage_token_hours", TokenHours, neither},
 	TextMessages:           {"text_messages", Pieces, neither},
+	ImagesRead:             {"images_read", Pieces, neither},
 }
 
 // inputMeters and outputMeters are the token meters by direction, a bit each.

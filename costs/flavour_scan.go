@@ -1,0 +1,409 @@
+package costs
+
+import (
+	"bytes"
+	"math/bits"
+)
+
+// A node is a place in a usage object that some flavour reads: the path of
+// member names from the root, as pathNode made it. nodeRoot is the object
+// itself; nodeNone is every place that nobody reads.
+type node uint8
+
+const (
+	nodeNone node = iota
+	nodeRoot
+)
+
+// maxNodes bounds the places that the flavours name; pathNode checks it.
+const maxNodes = 192
+
+// found is what a usage object says, by place. Counts are in the unit of
+// their place's kind.
+type found struct {
+	has   [maxNodes / 64]uint64 // bit n set: count[n] or text[…] is there
+	count [maxNodes]int64
+	text  [maxTexts][]byte // words without quotes, decimals as written
+	list  []byte           // the iterations, as written
+	bad   bool             // some count is negative
+
+	entry struct { // of a list, being read
+		selector []byte
+		count    int64
+		counted  bool
+	}
+}
+
+func (f *found) set(n node)      { f.has[n/64] |= 1 << (n % 64) }
+func (f *found) clear(n node)    { f.has[n/64] &^= 1 << (n % 64) }
+func (f *found) is(n node) bool  { return f.has[n/64]&(1<<(n%64)) != 0 }
+func (f *found) any() (is bool)  { return f.has != [maxNodes / 64]uint64{} }
+func (f *found) of(n node) int64 { return f.count[n] }
+
+// first returns the first of some places that is there.
+func (f *found) first(places places) (int64, bool) {
+	for _, n := range places {
+		if n == nodeNone {
+			break
+		}
+		if f.is(n) {
+			return f.count[n], true
+		}
+	}
+	return 0, false
+}
+
+// hasAny reports whether one of some places is there.
+func (f *found) hasAny(places places) bool {
+	_, ok := f.first(places)
+	return ok
+}
+
+// word returns the text of a place; nil where there is none.
+func (f *found) word(n node) []byte {
+	if !f.is(n) {
+		return nil
+	}
+	return f.text[nodes[n].text]
+}
+
+// A scan walks over a JSON text once, without allocating. It checks the
+// structure of what it reads and, of the rest, that brackets match and
+// strings end: usage comes out of a reply that was validated as it passed.
+type scan struct {
+	p  []byte
+	at int
+	f  *found
+}
+
+// maxScanDepth bounds the nesting inside of places that flavours name.
+const maxScanDepth = 8
+
+// read fills f from a usage object and reports whether it is one.
+func (f *found) read(raw []byte) bool {
+	s := scan{p: raw, f: f}
+	s.space()
+	if s.peek() != '{' || !s.object(nodeRoot, 0) {
+		return false
+	}
+	s.space()
+	return s.at == len(s.p)
+}
+
+func (s *scan) peek() byte {
+	if s.at < len(s.p) {
+		return s.p[s.at]
+	}
+	return 0
+}
+
+func (s *scan) space() {
+	for s.at < len(s.p) && (s.p[s.at] == ' ' || s.p[s.at] == '\n' || s.p[s.at] == '\t' || s.p[s.at] == '\r') {
+		s.at++
+	}
+}
+
+// byte takes c, with the space before it.
+func (s *scan) byte(c byte) bool {
+	s.space()
+	if s.peek() != c {
+		return false
+	}
+	s.at++
+	return true
+}
+
+// object reads an object at a place that flavours read.
+func (s *scan) object(at node, depth int) bool {
+	s.at++ // the brace
+	if s.byte('}') {
+		return true
+	}
+	for {
+		s.space()
+		name, ok := s.str()
+		if !ok || !s.byte(':') {
+			return false
+		}
+		s.space()
+		if !s.value(child(at, name), depth+1) {
+			return false
+		}
+		if s.byte('}') {
+			return true
+		}
+		if !s.byte(',') {
+			return false
+		}
+	}
+}
+
+// value reads the value of a member.
+func (s *scan) value(at node, depth int) bool {
+	start := s.at
+	switch c := s.peek(); {
+	case at == nodeNone || depth > maxScanDepth:
+		return s.skip()
+	case c == '{':
+		return s.object(at, depth)
+	case c == '[' && nodes[at].list:
+		return s.entries(at, depth)
+	case c == '"':
+		word, ok := s.str()
+		if ok && nodes[at].kind == kindWord {
+			s.f.keep(at, word)
+		}
+		return ok
+	case !s.skip():
+		return false
+	case c == '[' && nodes[at].kind == kindIterations:
+		s.f.list = s.p[start:s.at]
+		s.f.set(at)
+	case c == '-' || c >= '0' && c <= '9':
+		s.f.number(at, s.p[start:s.at])
+	case c == 't' && nodes[at].kind == kindFlag:
+		s.f.set(at)
+	}
+	return true
+}
+
+// entries reads a list of objects that each say what they count and how much.
+func (s *scan) entries(list node, depth int) bool {
+	for _, n := range nodes[list].entries {
+		s.f.clear(n.node)
+	}
+	s.at++ // the bracket
+	if s.byte(']') {
+		return true
+	}
+	for {
+		s.f.entry.selector, s.f.entry.counted = nil, false
+		s.space()
+		if s.peek() != '{' {
+			if !s.skip() {
+				return false
+			}
+		} else if !s.object(list, depth+1) {
+			return false
+		}
+		s.f.addEntry(list)
+		if s.byte(']') {
+			return true
+		}
+		if !s.byte(',') {
+			return false
+		}
+	}
+}
+
+// addEntry adds an entry's count to the place that its selector names.
+func (f *found) addEntry(list node) {
+	if !f.entry.counted {
+		return
+	}
+	for _, e := range nodes[list].entries {
+		if len(e.selector) == len(f.entry.selector) && bytes.EqualFold([]byte(e.selector), f.entry.selector) {
+			if !f.is(e.node) {
+				f.count[e.node] = 0
+			}
+			f.count[e.node] = plus(f.count[e.node], f.entry.count)
+			f.set(e.node)
+			return
+		}
+	}
+}
+
+func (f *found) keep(at node, text []byte) {
+	switch n := &nodes[at]; n.role {
+	case roleSelector:
+		f.entry.selector = text
+	default:
+		f.text[n.text] = text
+		f.set(at)
+	}
+}
+
+// maxCount is the largest count that is believed; sums of a few such do not overflow.
+const maxCount = 1 << 53
+
+// number takes a number as its place's kind wants it. One that is no count
+// leaves its place unknown.
+func (f *found) number(at node, raw []byte) {
+	n := &nodes[at]
+	if n.kind == kindDecimal {
+		f.text[n.text] = raw
+		f.set(at)
+		return
+	}
+	if raw[0] == '-' {
+		if c, ok := decimal(raw[1:], 0, true); !ok || c != 0 {
+			f.bad = true
+			return
+		}
+		raw = raw[1:]
+	}
+	c, ok := decimal(raw, int(n.kind.scale()), n.kind.rounds())
+	switch {
+	case !ok || c > maxCount:
+	case n.role == roleCount:
+		f.entry.count, f.entry.counted = c, true
+	default:
+		f.count[at] = c
+		f.set(at)
+	}
+}
+
+// str reads a string and returns what is between its quotes, escapes and all.
+func (s *scan) str() ([]byte, bool) {
+	if s.peek() != '"' {
+		return nil, false
+	}
+	start := s.at + 1
+	for i := start; i < len(s.p); i++ {
+		switch s.p[i] {
+		case '"':
+			s.at = i + 1
+			return s.p[start:i], true
+		case '\\':
+			i++
+		}
+	}
+	return nil, false
+}
+
+// skip passes over one value of any kind.
+func (s *scan) skip() bool {
+	switch c := s.peek(); c {
+	case '"':
+		_, ok := s.str()
+		return ok
+	case '{', '[':
+		return s.skipNested()
+	case 0, '}', ']', ',', ':':
+		return false
+	}
+	for s.at < len(s.p) && !isDelimiter(s.p[s.at]) {
+		s.at++
+	}
+	return true
+}
+
+func isDelimiter(c byte) bool {
+	switch c {
+	case ',', '}', ']', ' ', '\n', '\t', '\r', ':', '"', '{', '[':
+		return true
+	}
+	return false
+}
+
+// skipNested passes over an object or array: to the bracket that closes it.
+func (s *scan) skipNested() bool {
+	for depth := 0; s.at < len(s.p); {
+		switch s.p[s.at] {
+		case '"':
+			if _, ok := s.str(); !ok {
+				return false
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				s.at++
+				return true
+			}
+		}
+		s.at++
+	}
+	return false
+}
+
+// decimal returns a JSON number that is not negative, times 10^scale, as an
+// integer. What is left of it is rounded to the even neighbour, or refused.
+func decimal(raw []byte, scale int, round bool) (int64, bool) {
+	mantissa, exp, ok := mantissaOf(raw)
+	if !ok {
+		return 0, false
+	}
+	return shift(mantissa, exp+scale, round)
+}
+
+// shift returns mantissa × 10^exp, as decimal does.
+func shift(mantissa uint64, exp int, round bool) (int64, bool) {
+	if mantissa == 0 {
+		return 0, true
+	}
+	for ; exp > 0; exp-- {
+		hi, lo := bits.Mul64(mantissa, 10)
+		if hi != 0 || lo > 1<<62 {
+			return 0, false
+		}
+		mantissa = lo
+	}
+	if exp < -19 {
+		return 0, round
+	}
+	unit := uint64(1)
+	for ; exp < 0; exp++ {
+		unit *= 10
+	}
+	whole, left := mantissa/unit, mantissa%unit
+	switch half := unit / 2; {
+	case left == 0:
+	case !round:
+		return 0, false
+	case left > half, left == half && whole%2 == 1:
+		whole++
+	}
+	return int64(whole), whole <= 1<<62
+}
+
+// mantissaOf splits a JSON number into digits and a power of ten. More digits
+// than fit are cut off behind the point, and refused before it.
+func mantissaOf(raw []byte) (mantissa uint64, exp int, ok bool) {
+	const most = (1<<63 - 10) / 10
+	i, digits, point := 0, 0, false
+	for ; i < len(raw); i++ {
+		c := raw[i]
+		switch {
+		case c == '.' && !point && digits > 0:
+			point = true
+			continue
+		case c < '0' || c > '9':
+			if digits == 0 || c != 'e' && c != 'E' {
+				return 0, 0, false
+			}
+			e, ok := exponentOf(raw[i+1:])
+			return mantissa, exp + e, ok
+		}
+		digits++
+		switch {
+		case mantissa <= most:
+			mantissa = mantissa*10 + uint64(c-'0')
+			if point {
+				exp--
+			}
+		case !point:
+			return 0, 0, false
+		}
+	}
+	return mantissa, exp, digits > 0
+}
+
+// exponentOf reads what follows the e of a number. Large ones are all alike.
+func exponentOf(raw []byte) (exp int, ok bool) {
+	negative := false
+	if len(raw) > 0 && (raw[0] == '+' || raw[0] == '-') {
+		negative, raw = raw[0] == '-', raw[1:]
+	}
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		exp = min(exp*10+int(c-'0'), 1000)
+	}
+	if negative {
+		exp = -exp
+	}
+	return exp, len(raw) > 0
+}
