@@ -6,7 +6,27 @@ import (
 	"strings"
 )
 
-// Leftover rules: what the table can't say.
+// A special is a leftover rule that the table can't say.
+type special uint8
+
+const (
+	nothing     special = iota
+	imageOutput         // what an image model puts out is pictures, where no detail says otherwise
+	hitAndMiss          // DeepSeek's prompt is what hit the cache and what missed it
+	audioBeside         // Mistral's audio tokens are in the total, and not among the prompt's
+)
+
+// apply changes what was found so that the table can read it.
+func (f *found) apply(s special) {
+	switch s {
+	case imageOutput:
+		f.imageOutput()
+	case hitAndMiss:
+		f.hitAndMiss()
+	case audioBeside:
+		f.audioBeside()
+	}
+}
 
 var (
 	nodePrompt     = pathNode("prompt_tokens")
@@ -19,37 +39,33 @@ var (
 	mistralDetails = pathsOf("prompt_tokens_details.audio_tokens|prompt_tokens_details.cached_tokens|num_cached_tokens")
 )
 
-// imageOutput: what an image model puts out is pictures, where no detail says
-// otherwise.
-func imageOutput(o *found) {
-	if n, ok := o.count[nodeOutput], o.is(nodeOutput); ok && !o.is(nodeImageOut) && !o.is(nodeTextOut) {
-		o.count[nodeImageOut] = n
-		o.set(nodeImageOut)
+func (f *found) imageOutput() {
+	if f.is(nodeOutput) && !f.is(nodeImageOut) && !f.is(nodeTextOut) {
+		f.count[nodeImageOut] = f.count[nodeOutput]
+		f.set(nodeImageOut)
 	}
 }
 
-// hitAndMiss: DeepSeek's prompt is what hit the cache and what missed it.
-func hitAndMiss(o *found) {
-	if !o.is(nodeHit) || !o.is(nodeMiss) {
+func (f *found) hitAndMiss() {
+	if !f.is(nodeHit) || !f.is(nodeMiss) {
 		return
 	}
-	sum := o.count[nodeHit] + o.count[nodeMiss]
-	if !o.is(nodePrompt) {
-		o.count[nodePrompt] = sum
-		o.set(nodePrompt)
+	sum := f.count[nodeHit] + f.count[nodeMiss]
+	if !f.is(nodePrompt) {
+		f.count[nodePrompt] = sum
+		f.set(nodePrompt)
 	}
-	o.bad = o.bad || o.count[nodePrompt] != sum
+	f.bad = f.bad || f.count[nodePrompt] != sum
 }
 
-// audioBeside: Mistral bills audio by the second, and its audio tokens, which
-// are in the total and may be cached, are not among the prompt's.
-func audioBeside(o *found) {
-	if !o.is(nodeAudioTime) || o.count[nodeAudioTime] == 0 {
+// audioBeside drops the details of audio that is billed by the second.
+func (f *found) audioBeside() {
+	if !f.is(nodeAudioTime) || f.count[nodeAudioTime] == 0 {
 		return
 	}
 	for _, n := range mistralDetails {
-		if n != nodeNone && o.count[n] > o.count[nodePrompt] {
-			o.clear(n)
+		if n != nodeNone && f.is(n) && f.count[n] > f.count[nodePrompt] {
+			f.clear(n)
 		}
 	}
 }
@@ -168,7 +184,7 @@ const maxIterations = 256
 
 // iterations reads Anthropic's list of the runs that a request took.
 func (f Flavour) iterations(o *found, out *Reading) {
-	s := scan{p: o.list, at: 1}
+	s := found{p: o.list, at: 1}
 	rules := Flavour{f.vendor, shapeAnthropic}.rules()
 	for s.byte(']'); len(out.Iterations) < maxIterations; {
 		s.space()

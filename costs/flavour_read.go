@@ -145,9 +145,7 @@ type sharing struct {
 // read reads what was found into r, over what is in r.Usage.
 func (r *flavourRules) read(o *found, out *Reading) {
 	r.totals(o, &out.Totals)
-	if r.adapt != nil {
-		r.adapt(o)
-	}
+	o.apply(r.special)
 	id := r.identity(o)
 	s := sharing{o: o, u: &out.Usage}
 	if r.merge {

@@ -19,13 +19,20 @@ const (
 const maxNodes = 192
 
 // found is what a usage object says, by place. Counts are in the unit of
-// their place's kind.
+// their place's kind. It is filled by one walk over the text that allocates
+// nothing and checks the structure of what it reads and, of the rest, that
+// brackets match and strings end: usage comes out of a reply that was
+// validated as it passed. (One struct holds the walk and its result: with two
+// of them the compiler would put the result on the heap.)
 type found struct {
 	has   [maxNodes / 64]uint64 // bit n set: count[n] or text[…] is there
 	count [maxNodes]int64
 	text  [maxTexts][]byte // words without quotes, decimals as written
 	list  []byte           // the iterations, as written
 	bad   bool             // some count is negative
+
+	p  []byte // the text, and the offset of the byte to be read next
+	at int
 
 	entry struct { // of a list, being read
 		selector []byte
@@ -67,130 +74,121 @@ func (f *found) word(n node) []byte {
 	return f.text[nodes[n].text]
 }
 
-// A scan walks over a JSON text once, without allocating. It checks the
-// structure of what it reads and, of the rest, that brackets match and
-// strings end: usage comes out of a reply that was validated as it passed.
-type scan struct {
-	p  []byte
-	at int
-	f  *found
-}
-
 // maxScanDepth bounds the nesting inside of places that flavours name.
 const maxScanDepth = 8
 
 // read fills f from a usage object and reports whether it is one.
 func (f *found) read(raw []byte) bool {
-	s := scan{p: raw, f: f}
-	s.space()
-	if s.peek() != '{' || !s.object(nodeRoot, 0) {
+	f.p, f.at = raw, 0
+	f.space()
+	if f.peek() != '{' || !f.object(nodeRoot, 0) {
 		return false
 	}
-	s.space()
-	return s.at == len(s.p)
+	f.space()
+	return f.at == len(f.p)
 }
 
-func (s *scan) peek() byte {
-	if s.at < len(s.p) {
-		return s.p[s.at]
+func (f *found) peek() byte {
+	if f.at < len(f.p) {
+		return f.p[f.at]
 	}
 	return 0
 }
 
-func (s *scan) space() {
-	for s.at < len(s.p) && (s.p[s.at] == ' ' || s.p[s.at] == '\n' || s.p[s.at] == '\t' || s.p[s.at] == '\r') {
-		s.at++
+func (f *found) space() {
+	for f.at < len(f.p) && (f.p[f.at] == ' ' || f.p[f.at] == '\n' || f.p[f.at] == '\t' || f.p[f.at] == '\r') {
+		f.at++
 	}
 }
 
 // byte takes c, with the space before it.
-func (s *scan) byte(c byte) bool {
-	s.space()
-	if s.peek() != c {
+func (f *found) byte(c byte) bool {
+	f.space()
+	if f.peek() != c {
 		return false
 	}
-	s.at++
+	f.at++
 	return true
 }
 
 // object reads an object at a place that flavours read.
-func (s *scan) object(at node, depth int) bool {
-	s.at++ // the brace
-	if s.byte('}') {
+func (f *found) object(at node, depth int) bool {
+	f.at++ // the brace
+	if f.byte('}') {
 		return true
 	}
 	for {
-		s.space()
-		name, ok := s.str()
-		if !ok || !s.byte(':') {
+		f.space()
+		name, ok := f.str()
+		if !ok || !f.byte(':') {
 			return false
 		}
-		s.space()
-		if !s.value(child(at, name), depth+1) {
+		f.space()
+		if !f.value(child(at, name), depth+1) {
 			return false
 		}
-		if s.byte('}') {
+		if f.byte('}') {
 			return true
 		}
-		if !s.byte(',') {
+		if !f.byte(',') {
 			return false
 		}
 	}
 }
 
 // value reads the value of a member.
-func (s *scan) value(at node, depth int) bool {
-	start := s.at
-	switch c := s.peek(); {
+func (f *found) value(at node, depth int) bool {
+	start := f.at
+	switch c := f.peek(); {
 	case at == nodeNone || depth > maxScanDepth:
-		return s.skip()
+		return f.skip()
 	case c == '{':
-		return s.object(at, depth)
+		return f.object(at, depth)
 	case c == '[' && nodes[at].list:
-		return s.entries(at, depth)
+		return f.entries(at, depth)
 	case c == '"':
-		word, ok := s.str()
+		word, ok := f.str()
 		if ok && nodes[at].kind == kindWord {
-			s.f.keep(at, word)
+			f.keep(at, word)
 		}
 		return ok
-	case !s.skip():
+	case !f.skip():
 		return false
 	case c == '[' && nodes[at].kind == kindIterations:
-		s.f.list = s.p[start:s.at]
-		s.f.set(at)
+		f.list = f.p[start:f.at]
+		f.set(at)
 	case c == '-' || c >= '0' && c <= '9':
-		s.f.number(at, s.p[start:s.at])
+		f.number(at, f.p[start:f.at])
 	case c == 't' && nodes[at].kind == kindFlag:
-		s.f.set(at)
+		f.set(at)
 	}
 	return true
 }
 
 // entries reads a list of objects that each say what they count and how much.
-func (s *scan) entries(list node, depth int) bool {
+func (f *found) entries(list node, depth int) bool {
 	for _, n := range nodes[list].entries {
-		s.f.clear(n.node)
+		f.clear(n.node)
 	}
-	s.at++ // the bracket
-	if s.byte(']') {
+	f.at++ // the bracket
+	if f.byte(']') {
 		return true
 	}
 	for {
-		s.f.entry.selector, s.f.entry.counted = nil, false
-		s.space()
-		if s.peek() != '{' {
-			if !s.skip() {
+		f.entry.selector, f.entry.counted = nil, false
+		f.space()
+		if f.peek() != '{' {
+			if !f.skip() {
 				return false
 			}
-		} else if !s.object(list, depth+1) {
+		} else if !f.object(list, depth+1) {
 			return false
 		}
-		s.f.addEntry(list)
-		if s.byte(']') {
+		f.addEntry(list)
+		if f.byte(']') {
 			return true
 		}
-		if !s.byte(',') {
+		if !f.byte(',') {
 			return false
 		}
 	}
@@ -254,16 +252,16 @@ func (f *found) number(at node, raw []byte) {
 }
 
 // str reads a string and returns what is between its quotes, escapes and all.
-func (s *scan) str() ([]byte, bool) {
-	if s.peek() != '"' {
+func (f *found) str() ([]byte, bool) {
+	if f.peek() != '"' {
 		return nil, false
 	}
-	start := s.at + 1
-	for i := start; i < len(s.p); i++ {
-		switch s.p[i] {
+	start := f.at + 1
+	for i := start; i < len(f.p); i++ {
+		switch f.p[i] {
 		case '"':
-			s.at = i + 1
-			return s.p[start:i], true
+			f.at = i + 1
+			return f.p[start:i], true
 		case '\\':
 			i++
 		}
@@ -272,18 +270,18 @@ func (s *scan) str() ([]byte, bool) {
 }
 
 // skip passes over one value of any kind.
-func (s *scan) skip() bool {
-	switch c := s.peek(); c {
+func (f *found) skip() bool {
+	switch c := f.peek(); c {
 	case '"':
-		_, ok := s.str()
+		_, ok := f.str()
 		return ok
 	case '{', '[':
-		return s.skipNested()
+		return f.skipNested()
 	case 0, '}', ']', ',', ':':
 		return false
 	}
-	for s.at < len(s.p) && !isDelimiter(s.p[s.at]) {
-		s.at++
+	for f.at < len(f.p) && !isDelimiter(f.p[f.at]) {
+		f.at++
 	}
 	return true
 }
@@ -297,11 +295,11 @@ func isDelimiter(c byte) bool {
 }
 
 // skipNested passes over an object or array: to the bracket that closes it.
-func (s *scan) skipNested() bool {
-	for depth := 0; s.at < len(s.p); {
-		switch s.p[s.at] {
+func (f *found) skipNested() bool {
+	for depth := 0; f.at < len(f.p); {
+		switch f.p[f.at] {
 		case '"':
-			if _, ok := s.str(); !ok {
+			if _, ok := f.str(); !ok {
 				return false
 			}
 			continue
@@ -309,11 +307,11 @@ func (s *scan) skipNested() bool {
 			depth++
 		case '}', ']':
 			if depth--; depth == 0 {
-				s.at++
+				f.at++
 				return true
 			}
 		}
-		s.at++
+		f.at++
 	}
 	return false
 }

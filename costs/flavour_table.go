@@ -12,14 +12,14 @@ import "strings"
 type flavour struct {
 	name    string
 	in, out side
-	total   string       // the vendor's sum of both sides: what the identity goes by
-	gauges  []gauge      // meters that are not parts of a total
-	loose   string       // where this is there, the total counts what no side does, by the vendor's own rule
-	unnamed bool         // a total that is larger than both sides has output in it that no member names
-	omits   bool         // members whose count is 0 are left out
-	merge   bool         // later objects of a reply overwrite earlier ones member by member
-	request bool         // the vendor bills each request
-	adapt   func(*found) // what the table can't say; see flavour_facts.go
+	total   string  // the vendor's sum of both sides: what the identity goes by
+	gauges  []gauge // meters that are not parts of a total
+	loose   string  // where this is there, the total counts what no side does, by the vendor's own rule
+	unnamed bool    // a total that is larger than both sides has output in it that no member names
+	omits   bool    // members whose count is 0 are left out
+	merge   bool    // later objects of a reply overwrite earlier ones member by member
+	request bool    // the vendor bills each request
+	special special // what the table can't say
 }
 
 type side struct {
@@ -204,7 +204,7 @@ var shapes = [numShapes]flavour{
 	shapeConverse:   bedrock("bedrock converse", besideByAll),
 	shapeConverseIn: bedrock("bedrock converse, input with its cached tokens", inside),
 	shapeImages: likeOpenAI("openai images").with(func(f *flavour) {
-		f.adapt = imageOutput
+		f.special = imageOutput
 	}),
 	shapeRealtime: likeOpenAI("openai realtime").with(func(f *flavour) {
 		f.gauges = []gauge{{AudioMicros, "billable_audio_seconds"}, {TextMessages, "input_text_messages"}}
@@ -265,11 +265,11 @@ var vendorFlavours = map[Flavour]flavour{
 	}),
 	{vendorDeepSeek, shapeChat}: likeOpenAI("deepseek chat").with(func(f *flavour) {
 		f.in = openAIInput(inside, promptPaths, []string{"prompt_cache_hit_tokens"}, nil)
-		f.adapt = hitAndMiss
+		f.special = hitAndMiss
 	}),
 	{vendorMistral, shapeChat}: likeOpenAI("mistral chat").with(func(f *flavour) {
 		f.in = openAIInput(inside, promptPaths, []string{"num_cached_tokens"}, nil)
-		f.gauges, f.loose, f.adapt = []gauge{{AudioMicros, "prompt_audio_seconds"}}, "prompt_audio_seconds", audioBeside
+		f.gauges, f.loose, f.special = []gauge{{AudioMicros, "prompt_audio_seconds"}}, "prompt_audio_seconds", audioBeside
 	}),
 	{vendorXAI, shapeChat}:      xAIFlavour("x-ai chat", besideByAll),
 	{vendorXAI, shapeResponses}: xAIFlavour("x-ai responses", insideByAll),
