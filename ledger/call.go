@@ -104,7 +104,8 @@ type Attempt struct {
 	N        int           `json:"n"`        // 1, 2, …
 	Provider string        `json:"provider"` // as configured
 	Model    string        `json:"model,omitzero"`
-	Start    time.Duration `json:"start_ns"` // from the call's start
+	API      string        `json:"api,omitzero"` // that the upstream was asked by; RawUsage is in its words
+	Start    time.Duration `json:"start_ns"`     // from the call's start
 	TTFT     time.Duration `json:"ttft_ns,omitzero"`
 	Total    time.Duration `json:"total_ns"`
 

@@ -203,6 +203,7 @@ func (e *encoder) attempt(a *Attempt) {
 	e.num(fN, int64(a.N))
 	e.str(fProvider, a.Provider)
 	e.str(fModel, a.Model)
+	e.str(fAPI, a.API)
 	e.num(fStart, int64(a.Start))
 	e.num(fTTFT, int64(a.TTFT))
 	e.num(fTotal, int64(a.Total))
@@ -374,6 +375,8 @@ func decodeAttempt(p []byte) (a Attempt, err error) {
 			a.Provider = string(b)
 		case fModel:
 			a.Model = string(b)
+		case fAPI:
+			a.API = string(b)
 		case fStart:
 			a.Start = time.Duration(n)
 		case fTTFT:

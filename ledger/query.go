@@ -341,7 +341,7 @@ func (q *Calls) addAttempts(ctx context.Context, calls []*Call) (err error) {
 		return fmt.Errorf("list attempts: %w", err)
 	}
 	rows, err := q.db.Reader().QueryContext(ctx, `SELECT call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
-		served_model, service_tier, request_id, usage, usage_source, raw_usage FROM attempts
+		served_model, service_tier, request_id, usage, usage_source, raw_usage, api FROM attempts
 		WHERE call_id IN (SELECT value FROM json_each(?)) ORDER BY call_id, n`, string(list))
 	if err != nil {
 		return fmt.Errorf("list attempts: %w", err)
@@ -351,7 +351,7 @@ func (q *Calls) addAttempts(ctx context.Context, calls []*Call) (err error) {
 		var a Attempt
 		var id, usage, raw string
 		err := rows.Scan(&id, &a.N, &a.Provider, &a.Model, &a.Start, &a.TTFT, &a.Total, &a.Status, &a.ErrorClass, &a.StopReason,
-			&a.ServedModel, &a.ServiceTier, &a.RequestID, &usage, &a.UsageSource, &raw)
+			&a.ServedModel, &a.ServiceTier, &a.RequestID, &usage, &a.UsageSource, &raw, &a.API)
 		if err != nil {
 			return fmt.Errorf("read attempt: %w", err)
 		}

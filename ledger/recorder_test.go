@@ -34,7 +34,7 @@ func testCall(id string) *Call {
 		ID: id, Start: time.Now().UTC().Truncate(time.Microsecond), KeyID: "key_1", Customer: "acme", Tags: map[string]string{"env": "test"},
 		Dialect: "openai", API: "chat", Method: "POST", Path: "/v1/chat/completions", AskedModel: "fast", Provider: "mock", Model: "m",
 		Status: 200, Outcome: OK, Usage: u, UsageSource: FromProvider, Total: time.Second, BytesIn: 100, BytesOut: 200,
-		Attempts: []Attempt{{N: 1, Provider: "mock", Model: "m", Total: time.Second, Status: 200, Usage: u, UsageSource: FromProvider, RawUsage: []byte(`{"x":1}`)}},
+		Attempts: []Attempt{{N: 1, Provider: "mock", Model: "m", API: "chat", Total: time.Second, Status: 200, Usage: u, UsageSource: FromProvider, RawUsage: []byte(`{"x":1}`)}},
 	}
 }
 

@@ -21,7 +21,7 @@ const insertCall = `INSERT INTO calls (id, start, project_id, key_id, customer, 
 	ON CONFLICT (id) DO NOTHING`
 
 const insertAttempt = `INSERT INTO attempts (call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
-	served_model, service_tier, request_id, usage, usage_source, raw_usage) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	served_model, service_tier, request_id, usage, usage_source, raw_usage, api) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 
 const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer, feature, provider, model, route, api, outcome, usage_source,
 	calls, attempts, input, cache_read, output, reasoning, total) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -197,7 +197,7 @@ func (w *writer) call(c *Call) error {
 	for i := range c.Attempts {
 		a := &c.Attempts[i]
 		_, err := w.trials.ExecContext(w.ctx, c.ID, a.N, a.Provider, a.Model, int64(a.Start), int64(a.TTFT), int64(a.Total), a.Status,
-			a.ErrorClass, a.StopReason, a.ServedModel, a.ServiceTier, a.RequestID, usageText(a.Usage), string(a.UsageSource), string(a.RawUsage))
+			a.ErrorClass, a.StopReason, a.ServedModel, a.ServiceTier, a.RequestID, usageText(a.Usage), string(a.UsageSource), string(a.RawUsage), a.API)
 		if err != nil {
 			return fmt.Errorf("insert attempt: %w", err)
 		}

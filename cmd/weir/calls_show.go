@@ -164,6 +164,7 @@ func printCall(w io.Writer, c *ledger.Call) error {
 		if a.Status > 0 {
 			fact("  status", strconv.Itoa(a.Status))
 		}
+		fact("  api", a.API)
 		fact("  error_class", a.ErrorClass)
 		fact("  stop_reason", a.StopReason)
 		fact("  served_model", a.ServedModel)
