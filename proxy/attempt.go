@@ -127,7 +127,7 @@ func (c *carrier) newAttempt(t Target, model string, carry *carriage) *attempt {
 	a.ctx, a.cancel = context.WithCancelCause(c.ctx)
 	a.watch.cancel = a.cancel
 	x.call.Attempts = append(x.call.Attempts, ledger.Attempt{
-		N: len(x.call.Attempts) + 1, Provider: t.Provider.Name, Model: clip(a.model), Start: a.start.Sub(x.Start),
+		N: len(x.call.Attempts) + 1, Provider: t.Provider.Name, Model: clip(a.model), API: a.api.String(), Start: a.start.Sub(x.Start),
 	})
 	a.record = &x.call.Attempts[len(x.call.Attempts)-1]
 	x.call.Provider, x.call.Model = t.Provider.Name, clip(a.model)

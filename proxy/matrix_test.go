@@ -196,6 +196,9 @@ func TestMatrix(t *testing.T) {
 		}
 	}
 	for _, c := range g.calls(calls) {
+		if c.Attempts[0].API != c.Provider { // the providers have their APIs' names
+			t.Errorf("%s to %s: asked by %s", c.API, c.Provider, c.Attempts[0].API)
+		}
 		if in, _ := c.Usage.Input(); c.Outcome != ledger.OK || c.UsageSource != ledger.FromProvider || in == 0 || len(c.Attempts) != 1 || len(c.Dropped) != 0 {
 			t.Errorf("%s to %s: %s, usage %s from %s, %d attempts, dropped %q", c.API, c.Provider, c.Outcome, c.Usage.AppendJSON(nil), c.UsageSource, len(c.Attempts), c.Dropped)
 		}
