@@ -24,7 +24,7 @@ func drawAttempt(t *rapid.T) Attempt {
 	text := rapid.String()
 	span := rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) })
 	a := Attempt{
-		N: rapid.Int().Draw(t, "n"), Provider: text.Draw(t, "provider"), API: "responses", Model: text.Draw(t, "model"),
+		N: rapid.Int().Draw(t, "n"), Provider: text.Draw(t, "provider"), API: text.Draw(t, "api"), Model: text.Draw(t, "model"),
 		Start: span.Draw(t, "start"), TTFT: span.Draw(t, "ttft"), Total: span.Draw(t, "total"), Status: rapid.Int().Draw(t, "status"),
 		ErrorClass: text.Draw(t, "class"), StopReason: text.Draw(t, "stop"), ServedModel: text.Draw(t, "served"),
 		ServiceTier: text.Draw(t, "tier"), RequestID: text.Draw(t, "request"), Usage: drawUsage(t),
