@@ -38,6 +38,7 @@ type Config struct {
 	Providers   []Provider    // in the order of the file, then of the environment
 	Routes      []Route
 	Capture     Capture
+	Responses   Responses
 	Telemetry   Telemetry
 	Log         Log
 
@@ -118,6 +119,13 @@ type Capture struct {
 	Retention time.Duration
 }
 
+// Responses says which replies of the Responses API Weir keeps for upstreams
+// that keep none, and for how long. A request's own store goes before State.
+type Responses struct {
+	State     bool
+	Retention time.Duration
+}
+
 // Telemetry configures traces. The zero Telemetry sends none.
 type Telemetry struct {
 	OTLP   string  // endpoint URL
@@ -167,6 +175,7 @@ func Parse(name string, text []byte, env Env) (*Config, error) {
 		Keepalive: 15 * time.Second, MaxBody: 256 << 20, BodyTimeout: 5 * time.Minute,
 		Shutdown:  30 * time.Second,
 		Capture:   Capture{MaxBytes: 256 << 10, Retention: 30 * 24 * time.Hour},
+		Responses: Responses{Retention: 30 * 24 * time.Hour},
 		Telemetry: Telemetry{Sample: 1},
 		Log:       Log{Format: "json"},
 	}

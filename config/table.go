@@ -14,7 +14,7 @@ var table = object(
 	key("admin", "The admin listener: console, admin API, metrics.", adminShape, func(c *Config) *Admin { return &c.Admin }),
 	key("auth", "Who may call: keys (a virtual key wk-…), passthrough (the client's own provider key), off (anyone). Default off, which only a loopback listener may have without writing it out.",
 		oneOf(map[string]Auth{"off": AuthOff, "keys": AuthKeys, "passthrough": AuthPassthrough}), func(c *Config) *Auth { return &c.Auth }),
-	key("secret", "Pepper of the key hashes. Replicas share it. Default: $WEIR_SECRET, else made once in the data directory.", secret, secretField),
+	key("secret", "Pepper of the key hashes, and what kept responses are sealed with. Replicas share it. Default: $WEIR_SECRET, else made once in the data directory.", secret, secretField),
 	fileOf("secret", secretField),
 	key("data", "Directory of what Weir makes for itself. Default: the directory of the SQLite store, else ./data.", text, func(c *Config) *string { return &c.DataDir }),
 	key("store", "Where calls and keys are kept: sqlite:PATH. Default sqlite:./data/weir.db.", text, func(c *Config) *string { return &c.Store }),
@@ -28,10 +28,11 @@ var table = object(
 	key("providers", "The upstream accounts, by name.", dict(providerShape, func(p *Provider) *string { return &p.Name }), func(c *Config) *[]Provider { return &c.Providers }),
 	key("routes", "Names that clients ask for. The first that matches wins.", list(routeShape), func(c *Config) *[]Route { return &c.Routes }),
 	key("capture", "Keeping request and reply bodies.", captureShape, func(c *Config) *Capture { return &c.Capture }),
+	key("responses", "State of the Responses API (store, previous_response_id) for upstreams that have none.", responsesShape, func(c *Config) *Responses { return &c.Responses }),
 	key("telemetry", "OpenTelemetry traces.", telemetryShape, func(c *Config) *Telemetry { return &c.Telemetry }),
 	key("log", "Weir's own log, on stderr.", logShape, func(c *Config) *Log { return &c.Log }),
 	absent[Config]("redis"), absent[Config]("limits"), absent[Config]("budgets"), absent[Config]("cache"),
-	absent[Config]("prices"), absent[Config]("responses"), absent[Config]("prompts"), absent[Config]("evals"),
+	absent[Config]("prices"), absent[Config]("prompts"), absent[Config]("evals"),
 	absent[Config]("alerts"), absent[Config]("drift"), absent[Config]("pools"), absent[Config]("embeddings"),
 )
 
@@ -107,6 +108,11 @@ var captureShape = object(
 	key("bodies", "Keep request and reply bodies. Default off.", onOff, func(c *Capture) *bool { return &c.Bodies }),
 	key("max_bytes", "Of each body. Default 256KiB.", size, func(c *Capture) *int64 { return &c.MaxBytes }),
 	key("retention", "How long they are kept. Default 30d.", duration, func(c *Capture) *time.Duration { return &c.Retention }),
+)
+
+var responsesShape = object(
+	key("state", "Keep every reply whose request does not say store: false; off: only where it says store: true. Default off.", onOff, func(r *Responses) *bool { return &r.State }),
+	key("retention", "How long a reply is kept, from when it was asked for. Default 30d.", duration, func(r *Responses) *time.Duration { return &r.Retention }),
 )
 
 var telemetryShape = object(

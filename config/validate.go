@@ -136,6 +136,7 @@ func (c *Config) validateStore(d *decoder) {
 		d.at(&c.MaxBody, "", "max_body: want at least one byte")
 	}
 	d.positive("body_timeout", &c.BodyTimeout)
+	d.positive("responses.retention", &c.Responses.Retention)
 	if st, err := os.Stat(c.DataDir); err == nil && !st.IsDir() {
 		d.at(&c.DataDir, "", "data: %s is not a directory", c.DataDir)
 	}

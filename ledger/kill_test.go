@@ -73,7 +73,7 @@ func killLane(t *testing.T, dir string, kills int, dice *rand.Rand) {
 		}
 	}
 	checkHours(t, db)
-	responses := openResponses(t, db, r)
+	responses := openResponses(t, r)
 	for id := range kept {
 		if _, err := responses.Get(t.Context(), "key:1", id); err != nil {
 			t.Errorf("%s was kept, and is lost: %v", id, err)
@@ -136,7 +136,7 @@ func runVictim(dir string) {
 		segmentSize: 16 << 10, keepEvery: 3 * time.Millisecond,
 	})
 	fail(err)
-	responses, err := NewResponses(db, r, []byte(someSecret))
+	responses, err := NewResponses(r, []byte(someSecret))
 	fail(err)
 	fmt.Println("ready")
 	for range 6 {

@@ -49,20 +49,20 @@ const (
 	waitStep  = 25 * time.Millisecond
 	freshTime = 5 * time.Minute // how old a response may be that another process may not have shipped yet
 
-	// MaxChain and MaxChainBytes bound the conversation that one response can
-	// continue: so many earlier responses, and so many bytes of them.
-	MaxChain      = 1000
+	// MaxChain is how many responses a conversation may have that is continued.
+	MaxChain = 1000
+	// MaxChainBytes is how many bytes they may have together.
 	MaxChainBytes = 128 << 20
 )
 
-// NewResponses returns the kept responses of a store. They are sealed with a
-// key that is derived from the secret.
-func NewResponses(db *sqldb.DB, rec *Recorder, secret []byte) (*Responses, error) {
+// NewResponses returns the kept responses of a recorder's store. They are
+// sealed with a key that is derived from the secret.
+func NewResponses(rec *Recorder, secret []byte) (*Responses, error) {
 	s, err := newSealer(secret)
 	if err != nil {
 		return nil, err
 	}
-	return &Responses{db: db, rec: rec, sealer: s, now: time.Now}, nil
+	return &Responses{db: rec.o.DB, rec: rec, sealer: s, now: time.Now}, nil
 }
 
 // ClientScope is the scope of a client that is known by its own credential

@@ -28,9 +28,9 @@ func testResponse(id, previous, text string) *Response {
 	}
 }
 
-func openResponses(t *testing.T, db *sqldb.DB, r *Recorder) *Responses {
+func openResponses(t *testing.T, r *Recorder) *Responses {
 	t.Helper()
-	s, err := NewResponses(db, r, []byte(someSecret))
+	s, err := NewResponses(r, []byte(someSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func newResponses(t *testing.T) (*Responses, *Recorder, string) {
 	dir := t.TempDir()
 	db := openStore(t, dir)
 	r := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
-	return openResponses(t, db, r), r, dir
+	return openResponses(t, r), r, dir
 }
 
 func keep(t *testing.T, s *Responses, list ...*Response) {
@@ -187,7 +187,7 @@ func TestShippedTwice(t *testing.T) {
 	}
 	again := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: s.db})
 	flush(t, again)
-	s = openResponses(t, s.db, again)
+	s = openResponses(t, again)
 	if got := texts(one(s.Get(t.Context(), "key:1", b))); got != "b!" {
 		t.Errorf("the kept one: %s", got)
 	}
@@ -222,7 +222,7 @@ func TestResponsesAreSealed(t *testing.T) {
 	canary("in the spool")
 	flush(t, rec)
 	canary("in the store")
-	other, err := NewResponses(s.db, rec, []byte("another secret of at least thirty-two bytes"))
+	other, err := NewResponses(rec, []byte("another secret of at least thirty-two bytes"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestResponsesAreSealed(t *testing.T) {
 func TestTwoProcesses(t *testing.T) {
 	s, _, dir := newResponses(t)
 	db := openStore(t, dir)
-	theirs := openResponses(t, db, openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "other"), DB: db}))
+	theirs := openResponses(t, openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "other"), DB: db}))
 	release := lockStore(t, s.db)
 	r := testResponse(responseID(), "", "a")
 	keep(t, s, r)
@@ -351,7 +351,7 @@ func TestStoreDown(t *testing.T) {
 func TestResponseBounds(t *testing.T) {
 	dir := t.TempDir()
 	db := openStore(t, dir)
-	s := openResponses(t, db, openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db, Max: 1 << 20}))
+	s := openResponses(t, openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db, Max: 1 << 20}))
 	r := testResponse(responseID(), "", "a")
 	r.Body = make([]byte, 2<<20)
 	if err := s.Keep(r); !errors.Is(err, ErrSpoolFull) {

@@ -15,37 +15,39 @@ type Code string
 
 // The codes, each with the HTTP status it is sent with.
 const (
-	BadRequest         Code = "invalid_request"          // 400
-	Unauthorized       Code = "invalid_api_key"          // 401
-	Forbidden          Code = "permission_denied"        // 403
-	NotFound           Code = "not_found"                // 404
-	ModelNotFound      Code = "model_not_found"          // 404
-	BadMethod          Code = "method_not_allowed"       // 405
-	SlowBody           Code = "request_timeout"          // 408
-	BodyTooLarge       Code = "request_too_large"        // 413
-	BadMediaType       Code = "unsupported_media_type"   // 415
-	ClientGone         Code = "client_gone"              // 499, never sent
-	Internal           Code = "internal_error"           // 500
-	NotInThisVersion   Code = "not_in_this_version"      // 501
-	UpstreamFailed     Code = "upstream_unreachable"     // 502
-	UpstreamInvalid    Code = "upstream_invalid"         // 502
-	UpstreamTruncated  Code = "upstream_truncated"       // 502
-	UpstreamError      Code = "upstream_error"           // 502: an error event in a stream
-	RecorderFull       Code = "recorder_full"            // 503
-	ShuttingDown       Code = "shutting_down"            // 503
-	UpstreamTimeout    Code = "upstream_timeout"         // 504
-	CallTimeout        Code = "timeout"                  // 504
-	KeyNotForThisModel Code = "model_not_allowed"        // 403
-	NoProvider         Code = "no_provider"              // 400
-	AmbiguousProvider  Code = "provider_required"        // 400
-	ForeignDialect     Code = "dialect_not_carried"      // 400
-	NoProviderKey      Code = "provider_key_missing"     // 401
-	ConflictingKeys    Code = "conflicting_credentials"  // 401
-	ProviderRefusedKey Code = "provider_credential_fail" // recorded only; the upstream's own reply passes
+	BadRequest         Code = "invalid_request"             // 400
+	PreviousNotFound   Code = "previous_response_not_found" // 400
+	Unauthorized       Code = "invalid_api_key"             // 401
+	Forbidden          Code = "permission_denied"           // 403
+	NotFound           Code = "not_found"                   // 404
+	ModelNotFound      Code = "model_not_found"             // 404
+	BadMethod          Code = "method_not_allowed"          // 405
+	SlowBody           Code = "request_timeout"             // 408
+	BodyTooLarge       Code = "request_too_large"           // 413
+	BadMediaType       Code = "unsupported_media_type"      // 415
+	ClientGone         Code = "client_gone"                 // 499, never sent
+	Internal           Code = "internal_error"              // 500
+	NotInThisVersion   Code = "not_in_this_version"         // 501
+	UpstreamFailed     Code = "upstream_unreachable"        // 502
+	UpstreamInvalid    Code = "upstream_invalid"            // 502
+	UpstreamTruncated  Code = "upstream_truncated"          // 502
+	UpstreamError      Code = "upstream_error"              // 502: an error event in a stream
+	RecorderFull       Code = "recorder_full"               // 503
+	StoreDown          Code = "store_unavailable"           // 503
+	ShuttingDown       Code = "shutting_down"               // 503
+	UpstreamTimeout    Code = "upstream_timeout"            // 504
+	CallTimeout        Code = "timeout"                     // 504
+	KeyNotForThisModel Code = "model_not_allowed"           // 403
+	NoProvider         Code = "no_provider"                 // 400
+	AmbiguousProvider  Code = "provider_required"           // 400
+	ForeignDialect     Code = "dialect_not_carried"         // 400
+	NoProviderKey      Code = "provider_key_missing"        // 401
+	ConflictingKeys    Code = "conflicting_credentials"     // 401
+	ProviderRefusedKey Code = "provider_credential_fail"    // recorded only; the upstream's own reply passes
 )
 
 var codeStatus = map[Code]int{
-	BadRequest: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, ModelNotFound: 404,
+	BadRequest: 400, PreviousNotFound: 400, StoreDown: 503, Unauthorized: 401, Forbidden: 403, NotFound: 404, ModelNotFound: 404,
 	BadMethod: 405, SlowBody: 408, BodyTooLarge: 413, BadMediaType: 415, ClientGone: 499,
 	Internal: 500, NotInThisVersion: 501, UpstreamFailed: 502, UpstreamInvalid: 502,
 	UpstreamTruncated: 502, UpstreamError: 502, RecorderFull: 503, ShuttingDown: 503,

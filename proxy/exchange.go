@@ -70,6 +70,10 @@ type Exchange struct {
 	// plainly: the whole body is to be read for asked.
 	plainly bool
 
+	// earlier are the turns of the kept replies that the request continues.
+	earlier   []neutral.Turn
+	continues bool
+
 	trace callTrace
 }
 

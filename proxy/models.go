@@ -39,7 +39,7 @@ func (p *Proxy) listModels(r *http.Request, x *Exchange) (handled bool, err erro
 	}
 	names := x.state.models(r.Context(), x)
 	if x.Model == "" {
-		return true, p.answerModels(r, x, wire.ModelList(x.Endpoint.Dialect, names))
+		return true, p.answerOwn(r, x, wire.ModelList(x.Endpoint.Dialect, names))
 	}
 	if !slices.Contains(names, x.Model) && !x.state.serves(r.Context(), x) {
 		return true, &Error{
@@ -47,10 +47,11 @@ func (p *Proxy) listModels(r *http.Request, x *Exchange) (handled bool, err erro
 			Msg: "The model " + clip(x.Model) + " does not exist here or this key may not use it. GET the list without a name to see what there is.",
 		}
 	}
-	return true, p.answerModels(r, x, wire.ModelObject(x.Endpoint.Dialect, x.Model))
+	return true, p.answerOwn(r, x, wire.ModelObject(x.Endpoint.Dialect, x.Model))
 }
 
-func (p *Proxy) answerModels(r *http.Request, x *Exchange, body []byte) error {
+// answerOwn answers with an object of our own. It costs nothing.
+func (p *Proxy) answerOwn(r *http.Request, x *Exchange, body []byte) error {
 	x.answered = true
 	x.call.Status, x.call.BytesOut = http.StatusOK, int64(len(body))
 	p.closeCall(x)

@@ -120,7 +120,7 @@ func (p *Proxy) pinByObject(r *http.Request, x *Exchange) {
 		return
 	}
 	for _, id := range [...]string{x.Endpoint.ID, x.View.Previous} {
-		if id == "" || len(id) > maxObjectID {
+		if id == "" || len(id) > maxObjectID || isKept(id) {
 			continue
 		}
 		if owner := p.objects.provider(r.Context(), objectID(id)); owner != "" && x.state.byName[owner] != nil {

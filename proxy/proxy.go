@@ -23,12 +23,13 @@ import (
 type Options struct {
 	Settings Settings
 	Recorder *ledger.Recorder
-	Keys     *ledger.KeyRing // needed for AuthKeys
-	Objects  Objects         // who made which id; nil: remembered in memory only
-	Tokens   *tokens.Counter // nil: a counter of its own
-	Metrics  *Metrics        // nil: metrics that nobody reads
-	Tracer   trace.Tracer    // nil: no tracing, at no cost
-	Log      *slog.Logger    // nil: slog.Default()
+	Keys     *ledger.KeyRing   // needed for AuthKeys
+	Objects  Objects           // who made which id; nil: remembered in memory only
+	Kept     *ledger.Responses // replies that Weir keeps itself; nil: none are
+	Tokens   *tokens.Counter   // nil: a counter of its own
+	Metrics  *Metrics          // nil: metrics that nobody reads
+	Tracer   trace.Tracer      // nil: no tracing, at no cost
+	Log      *slog.Logger      // nil: slog.Default()
 }
 
 // A Proxy serves the LLM APIs. It is an http.Handler.
@@ -38,6 +39,7 @@ type Proxy struct {
 	recorder  *ledger.Recorder
 	keys      *ledger.KeyRing
 	objects   *objects
+	kept      *ledger.Responses // nil: none are kept
 	tokens    *counter
 	metrics   *Metrics
 	tracer    trace.Tracer
@@ -59,7 +61,7 @@ func New(o Options) (*Proxy, error) {
 		o.Log = slog.Default()
 	}
 	p := &Proxy{
-		recorder: o.Recorder, keys: o.Keys, objects: newObjects(o.Objects, o.Log),
+		recorder: o.Recorder, keys: o.Keys, kept: o.Kept, objects: newObjects(o.Objects, o.Log),
 		tokens: newCounter(o.Tokens), metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
 		transport: newTransport(),
 	}

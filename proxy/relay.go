@@ -19,6 +19,12 @@ func (p *Proxy) relay(_ http.ResponseWriter, r *http.Request, x *Exchange) error
 	if handled, err := p.listModels(r, x); handled {
 		return err
 	}
+	if handled, err := p.serveKept(r, x); handled {
+		return err
+	}
+	if err := p.continues(r.Context(), x); err != nil {
+		return err
+	}
 	p.pinByObject(r, x)
 	pl, err := x.state.plan(r.Context(), x)
 	if err != nil {

@@ -19,6 +19,7 @@ type Settings struct {
 	BodyTimeout time.Duration // for the whole request body, and 30 s without a byte; default 5 min
 	Capture     Capture
 	Drain       Drain
+	Responses   ResponsesSettings
 }
 
 // Auth is who may call.
@@ -117,6 +118,9 @@ func newState(s Settings, old *State, transport *transport) (*State, error) {
 	}
 	if s.Capture.MaxBytes == 0 {
 		s.Capture.MaxBytes = 256 << 10
+	}
+	if s.Responses.Retention == 0 {
+		s.Responses.Retention = keptRetention
 	}
 	if s.Drain.Time > 0 && s.Drain.Bytes == 0 {
 		s.Drain.Bytes = 1 << 20

@@ -141,8 +141,12 @@ func (a *App) openLedger(c *config.Config) (err error) {
 }
 
 func (a *App) openProxy(c *config.Config) (err error) {
+	kept, err := ledger.NewResponses(a.recorder, a.secret)
+	if err != nil {
+		return err
+	}
 	a.proxy, err = proxy.New(proxy.Options{
-		Settings: settings(c, a.mockURL), Recorder: a.recorder, Keys: a.keys, Objects: ledger.NewObjects(a.db),
+		Settings: settings(c, a.mockURL), Recorder: a.recorder, Keys: a.keys, Objects: ledger.NewObjects(a.db), Kept: kept,
 		Metrics: proxy.NewMetrics(a.registry), Tracer: a.tracer, Log: a.log,
 	})
 	if err != nil {
@@ -192,7 +196,7 @@ func (a *App) run(name string, serve func() error) {
 // startChores starts what goes on beside the calls.
 func (a *App) startChores(c *config.Config) error {
 	a.workers.Go(func() { tokens.Warm(tokens.O200k) }) // some tenths of a second that the first call need not wait
-	a.workers.Go(a.pruneBodies)
+	a.workers.Go(a.prune)
 	if a.o.Watch && a.o.Read != nil && c.File != "" {
 		a.watch(c.File)
 	}
@@ -201,20 +205,22 @@ func (a *App) startChores(c *config.Config) error {
 
 const pruneEvery = time.Hour
 
-// pruneBodies deletes captured bodies that have had their time.
-func (a *App) pruneBodies() {
+// prune deletes captured bodies and kept responses that have had their time.
+func (a *App) prune() {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	for {
-		before := time.Now().Add(-a.config.Load().Capture.Retention)
-		n, err := ledger.PruneBodies(a.stopping, a.db, before)
-		switch {
-		case a.stopping.Err() != nil:
+		now := time.Now()
+		bodies, err := ledger.PruneBodies(a.stopping, a.db, now.Add(-a.config.Load().Capture.Retention))
+		responses, err2 := ledger.PruneResponses(a.stopping, a.db, now)
+		if a.stopping.Err() != nil {
 			return
-		case err != nil:
-			a.log.Error("old bodies stay", "err", err)
-		case n > 0:
-			a.log.Info("old bodies deleted", "calls", n)
+		}
+		if err := errors.Join(err, err2); err != nil {
+			a.log.Error("old bodies or responses stay", "err", err)
+		}
+		if bodies+responses > 0 {
+			a.log.Info("old bodies and responses deleted", "calls", bodies, "responses", responses)
 		}
 		select {
 		case <-a.stopping.Done():

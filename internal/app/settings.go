@@ -13,8 +13,9 @@ import (
 func settings(c *config.Config, mockURL string) proxy.Settings {
 	s := proxy.Settings{
 		Auth: proxy.Auth(c.Auth), Keepalive: c.Keepalive, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout,
-		Capture: proxy.Capture{Bodies: c.Capture.Bodies, MaxBytes: c.Capture.MaxBytes},
-		Drain:   proxy.Drain{Time: c.Drain.Time, Bytes: c.Drain.Bytes},
+		Capture:   proxy.Capture{Bodies: c.Capture.Bodies, MaxBytes: c.Capture.MaxBytes},
+		Drain:     proxy.Drain{Time: c.Drain.Time, Bytes: c.Drain.Bytes},
+		Responses: proxy.ResponsesSettings{State: c.Responses.State, Retention: c.Responses.Retention},
 	}
 	for i := range c.Providers {
 		s.Providers = append(s.Providers, provider(&c.Providers[i], mockURL))
