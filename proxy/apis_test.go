@@ -380,6 +380,28 @@ func TestCarriedLimitName(t *testing.T) {
 	check("openai", "gpt-5-mini", "max_completion_tokens")
 }
 
+// What a model takes goes by its own name, not by that of its deployment.
+func TestCarriedToDeployments(t *testing.T) {
+	for _, version := range []string{"2025-04-01-preview", "2024-10-21"} {
+		v := newVendor(t, says(400, `{"error":{"message":"no"}}`))
+		azure := at("azure", "azure", v.url)
+		azure.APIVersion, azure.Deployments = version, map[string]string{"o4-mini": "my-own"}
+		g := newRig(t, Settings{Providers: []ProviderSettings{azure}})
+		resp, _ := g.post("/v1/messages", `{"model":"o4-mini","max_tokens":50,"temperature":0.5,"messages":[{"role":"user","content":"x"}]}`, "Anthropic-Version", "2023-06-01")
+		got := v.last()
+		if strings.Contains(got.body, "temperature") || !strings.Contains(got.body, `"model":"my-own"`) || resp.Header.Get("X-Weir-Dropped-Params") != "temperature" {
+			t.Errorf("%s %s, dropped %q", got.uri, got.body, resp.Header.Get("X-Weir-Dropped-Params"))
+		}
+		want := "/openai/responses?api-version=" + version
+		if version < "2025" {
+			want = "/openai/deployments/my-own/chat/completions?api-version=" + version
+		}
+		if got.uri != want {
+			t.Errorf("asked %s, want %s", got.uri, want)
+		}
+	}
+}
+
 // A value that is out of range is no name that is refused.
 func TestRefusesMember(t *testing.T) {
 	check := func(body, name string, want bool) {

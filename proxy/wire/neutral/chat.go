@@ -340,7 +340,7 @@ func openAIModel(model string) bool {
 // no temperature.
 func reasoningModel(model string) bool {
 	name := baseModel(model)
-	if strings.HasPrefix(name, "gpt-5") {
+	if generation, ok := strings.CutPrefix(name, "gpt-"); ok && generation != "" && generation[0] >= '5' && generation[0] <= '9' {
 		return !strings.Contains(name, "-chat")
 	}
 	return oSeries(name) || strings.HasPrefix(name, "codex")

@@ -12,7 +12,7 @@ import (
 var chatFromResponses = []string{"safety_identifier", "prompt_cache_retention", "prompt_cache_options", "moderation"}
 
 func encodeChatRequest(r *Request, n *Notes) ([]byte, error) {
-	openAI := openAIModel(r.Model)
+	openAI := openAIModel(r.known())
 	r = r.forTarget(Chat, openAI)
 	e := chatWriter{r: r, n: n, openAI: openAI}
 	e.w.b = make([]byte, 0, e.size())
@@ -267,10 +267,10 @@ func (e *chatWriter) sampling() {
 	r, w := e.r, &e.w
 	name := r.Target.Limit
 	if name == "" {
-		name = ChatLimit(r.Model)
+		name = ChatLimit(r.known())
 	}
 	w.intIf(name, r.MaxOutput)
-	fixed := !e.own() && reasoningModel(r.Model) && !r.Reasoning.off()
+	fixed := !e.own() && reasoningModel(r.known()) && !r.Reasoning.off()
 	e.unless(fixed && string(r.Temperature) != "1", "temperature", r.Temperature, FeatureTemperature)
 	e.unless(fixed && string(r.TopP) != "1", "top_p", r.TopP, FeatureTopP)
 	e.unless(!e.own() && e.openAI, "top_k", r.TopK, FeatureTopK)
@@ -308,7 +308,7 @@ func (e *chatWriter) reasoning() {
 	effort := q.effort()
 	switch {
 	case !q.given():
-	case e.openAI && !reasoningModel(e.r.Model):
+	case e.openAI && !reasoningModel(e.r.known()):
 		if !q.off() {
 			e.drop(FeatureReasoning)
 		}

@@ -126,7 +126,7 @@ func (e *chatWriter) user(t *Turn) {
 			continue
 		}
 		if media := mediaOnly(p.Result.Parts); media != nil {
-			rest = append(rest, Part{Kind: Text, Text: "From the result of tool call " + chatCallID(e.r.Model, p.Result.ID) + ":"})
+			rest = append(rest, Part{Kind: Text, Text: "From the result of tool call " + chatCallID(e.r.known(), p.Result.ID) + ":"})
 			rest = append(rest, media...)
 		}
 	}
@@ -155,7 +155,7 @@ func (e *chatWriter) result(p *Part, t *Turn) {
 		w.strKey("name", r.Name)
 	} else {
 		w.strKey("role", "tool")
-		w.strKey("tool_call_id", chatCallID(e.r.Model, r.ID))
+		w.strKey("tool_call_id", chatCallID(e.r.known(), r.ID))
 		if e.own() {
 			w.strIf("name", r.Name)
 		}
@@ -362,13 +362,13 @@ func (e *chatWriter) calls(calls []*ToolCall) {
 	w.arrKey("tool_calls")
 	for _, c := range calls {
 		w.obj()
-		id := chatCallID(e.r.Model, c.ID)
+		id := chatCallID(e.r.known(), c.ID)
 		if e.own() && c.Signature != "" && c.From != Generate {
 			id = CallWithSeal(c.ID, c.From, c.Signature)
 		}
 		w.strKey("id", id)
 		w.callBody(c, c.Args)
-		if c.Signature != "" && c.From == Generate && (e.own() || strings.Contains(baseModel(e.r.Model), "gemini")) {
+		if c.Signature != "" && c.From == Generate && (e.own() || strings.Contains(baseModel(e.r.known()), "gemini")) {
 			w.googleSeal(c.Signature)
 		}
 		w.endObj()

@@ -87,6 +87,15 @@ func (r *Request) whole(s string) string {
 type Target struct {
 	NoStreamOptions bool   // chat: stream_options is refused
 	Limit           string // chat: the name of the output limit; "" = by the model, as ChatLimit
+	Model           string // the model's own name, where the request's is an account's for it (an Azure deployment); "" = the same
+}
+
+// known is the name by which it is known what the model takes.
+func (r *Request) known() string {
+	if r.Target.Model != "" {
+		return r.Target.Model
+	}
+	return r.Model
 }
 
 // A Member is one member of a JSON object, its value as written.

@@ -159,7 +159,7 @@ func (w *responsesWriter) limits() {
 		}
 		w.intKey("max_output_tokens", limit)
 	}
-	fixed := !w.own && reasoningModel(r.Model) && !r.Reasoning.off()
+	fixed := !w.own && reasoningModel(r.known()) && !r.Reasoning.off()
 	w.unless(fixed && string(r.Temperature) != "1", "temperature", r.Temperature, FeatureTemperature)
 	w.unless(fixed && string(r.TopP) != "1", "top_p", r.TopP, FeatureTopP)
 	w.intIf("top_logprobs", r.TopLogprobs)
@@ -190,7 +190,7 @@ func (w *responsesWriter) reasoning() {
 	effort, summary := q.Effort, q.Summary
 	if !w.own {
 		effort, summary = w.effort(), ""
-		if q.Show && reasoningModel(w.r.Model) && !q.off() {
+		if q.Show && reasoningModel(w.r.known()) && !q.off() {
 			summary = "auto"
 		}
 	}
@@ -211,11 +211,11 @@ func (w *responsesWriter) reasoning() {
 // or cannot think. The least of models that cannot stop thinking is theirs.
 func (w *responsesWriter) effort() string {
 	q := &w.r.Reasoning
-	name := baseModel(w.r.Model)
+	name := baseModel(w.r.known())
 	switch {
 	case !q.given():
 		return ""
-	case openAIModel(w.r.Model) && !reasoningModel(w.r.Model):
+	case openAIModel(w.r.known()) && !reasoningModel(w.r.known()):
 		if !q.off() {
 			w.drop(FeatureReasoning)
 		}
@@ -276,7 +276,7 @@ func (w *jsonw) format(f *Format) {
 func (w *responsesWriter) include() {
 	r := w.r
 	var words []string
-	if r.Reasoning.Sealed || !w.own && reasoningModel(r.Model) && w.store() != nil && !*w.store() {
+	if r.Reasoning.Sealed || !w.own && reasoningModel(r.known()) && w.store() != nil && !*w.store() {
 		words = append(words, includeSealed)
 	}
 	if r.Logprobs || r.TopLogprobs != nil && !w.own {
