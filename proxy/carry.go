@@ -18,8 +18,9 @@ type carriage struct {
 	from, to *neutral.Codec
 	api      wire.API // that the upstream is asked by
 	asked    *neutral.Request
-	dropped  []string // members of the request that the upstream can't be told
-	body     *Body    // what goes upstream
+	dropped  []string        // members of the request that the upstream can't be told
+	left     neutral.LeftOut // what of the reply the client isn't told
+	body     *Body           // what goes upstream
 
 	decoder neutral.Decoder
 	encoder neutral.Encoder
@@ -153,9 +154,6 @@ func carryError(err error) *Error {
 // suit fits a carried request to what is known of the target beyond its API.
 func (c *carrier) suit(k *carriage, t Target, told *neutral.Request) {
 	model := t.model(c.x.Model)
-	if told.Model != model {
-		told.Target.Model = model
-	}
 	switch k.api {
 	case wire.Chat:
 		told.Target.NoStreamOptions = !c.takesUsage(t.Provider)
@@ -285,6 +283,7 @@ func (k *carriage) emit(e *neutral.Event) {
 		begin.Created = k.start
 		e = &begin
 	}
+	k.left.Event(e, k.asked)
 	at := len(k.out)
 	k.out = k.encoder.Append(k.out, e)
 	if !k.array || len(k.out) == at {
@@ -307,6 +306,7 @@ func (k *carriage) reply(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.left.Reply(r, k.asked)
 	if r.Created == 0 {
 		r.Created = k.start
 	}
@@ -381,6 +381,7 @@ func (a *attempt) relayCarried(body io.Reader) *failure {
 	if err != nil || !whole {
 		return a.invalid("a reply that could not be read")
 	}
+	a.x.call.Dropped = append(a.x.call.Dropped, a.carry.left.Names...)
 	a.resp.Header = a.carry.header(a.x, a.resp.Header)
 	a.resp.Header["Content-Type"] = []string{"application/json"}
 	a.resp.StatusCode = http.StatusOK

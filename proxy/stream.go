@@ -185,9 +185,6 @@ func (e *eventRelay) forward(out []byte) *failure {
 		return nil
 	}
 	if !e.closed && e.whole() {
-		if err := a.keep(); err != nil {
-			return a.notKept(err)
-		}
 		e.closed = true
 		a.finish(len(out))
 	}
@@ -303,9 +300,7 @@ func (a *attempt) toldFailure() bool {
 // endCarried sends what a carried stream ends with, once its record is written.
 func (e *eventRelay) endCarried() *failure {
 	last := e.a.carry.end()
-	if err := e.a.keep(); err != nil {
-		return e.a.notKept(err)
-	}
+	e.a.x.call.Dropped = append(e.a.x.call.Dropped, e.a.carry.left.Names...)
 	e.a.finish(len(last))
 	e.closed = true
 	if len(last) == 0 {

@@ -145,7 +145,8 @@ func (w *jsonw) tierIn(tier string) {
 	w.endObj()
 }
 
-// messagesPart writes a block of a message for a client.
+// messagesPart writes a block of a message for a client. Anthropic's have no
+// pictures: such a part is left out (LeftOut).
 func (w *jsonw) messagesPart(p *Part) {
 	switch p.Kind {
 	case Text, Refusal:
@@ -179,8 +180,6 @@ func (w *jsonw) messagesPart(p *Part) {
 		if t := p.Thought; t.Text != "" || t.Signature != "" || t.Sealed != "" {
 			w.thinkingBlock(t)
 		}
-	case Image:
-		w.messagesImage(p.Media)
 	case Opaque:
 		if p.From == Messages {
 			w.raw(p.Raw)
@@ -208,24 +207,6 @@ func (w *jsonw) messagesInput(c *ToolCall) {
 		w.strKey("_raw", c.Args)
 		w.endObj()
 	}
-}
-
-// messagesImage writes a picture that a model has made. Anthropic's make none: it is
-// the block that a request would have.
-func (w *jsonw) messagesImage(m *Media) {
-	w.obj()
-	w.strKey("type", "image")
-	w.objKey("source")
-	if m.Data != "" {
-		w.strKey("type", "base64")
-		w.strKey("media_type", mediaType(m))
-		w.strKey("data", m.Data)
-	} else {
-		w.strKey("type", "url")
-		w.strKey("url", m.URL)
-	}
-	w.endObj()
-	w.endObj()
 }
 
 // messagesCitation writes one citation: another dialect's as a web search's.

@@ -270,8 +270,6 @@ func (e *messagesEncoder) start(b *messagesBlock) {
 		w.key("input")
 		w.empty()
 		w.endObj()
-	case Image:
-		w.messagesImage(p.Media)
 	case Opaque:
 		w.raw(p.Raw)
 	default:
@@ -305,7 +303,7 @@ func (e *messagesEncoder) whole(b *messagesBlock, p *Part) {
 		if had := b.part.Thought; had.Signature == "" && had.Sealed == "" {
 			b.seal(p)
 		}
-	case Image, Opaque:
+	case Opaque:
 		b.part = p.kept()
 	}
 }
@@ -349,10 +347,6 @@ func (e *messagesEncoder) close(b *messagesBlock) {
 			e.words(b, "signature_delta", "signature", messagesSeal(t))
 		}
 	case Call:
-	case Image:
-		if p.Media == nil {
-			return
-		}
 	case Opaque:
 		if p.From != Messages || len(p.Raw) == 0 {
 			return
