@@ -18,9 +18,8 @@ type carriage struct {
 	from, to *neutral.Codec
 	api      wire.API // that the upstream is asked by
 	asked    *neutral.Request
-	dropped  []string        // members of the request that the upstream can't be told
-	left     neutral.LeftOut // what of the reply the client isn't told
-	body     *Body           // what goes upstream
+	dropped  []string // members of the request that the upstream can't be told
+	body     *Body    // what goes upstream
 
 	decoder neutral.Decoder
 	encoder neutral.Encoder
@@ -35,6 +34,9 @@ type carriage struct {
 	limit     string
 	start     int64 // Unix seconds: when a reply was made whose upstream does not say
 	ended     bool  // the upstream's terminator has been carried
+
+	keeps string // the id that the reply is kept under; "" = it is not
+	final []byte // the reply to be kept, once it is whole
 }
 
 // reaches reports whether a request can be taken to a provider: by its own
@@ -60,7 +62,7 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	switch {
 	case !ok:
 		return nil, &failure{err: foreign(x, p), elsewhere: true, unsent: true}
-	case own && (neutral.For(api) == nil || !x.holdsSeals()):
+	case own && (neutral.For(api) == nil || !x.leansOnWeir()):
 		return nil, nil
 	}
 	k := &carriage{
@@ -83,6 +85,9 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 		c.suit(k, t, &told)
 	}
 	k.asked = asked
+	if f := c.state(k, t, &told); f != nil {
+		return nil, f
+	}
 	notes := neutral.Notes{Lossy: c.plan.lossy}
 	body, err := k.to.EncodeRequest(&told, &notes)
 	if err == nil {
@@ -107,16 +112,19 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 // holdsSeals reports whether the request holds what Weir itself has put into
 // an earlier reply that it had carried: another vendor's seals, which not even
 // an upstream of the client's own dialect would take.
-func (x *Exchange) holdsSeals() bool {
+func (x *Exchange) holdsSeals() bool { return x.holds(neutral.HoldsSeals) }
+
+// holds reports whether some piece of the request's body is one of those.
+func (x *Exchange) holds(those func([]byte) bool) bool {
 	body := x.Body.readable()
 	if body.file == nil {
-		return neutral.HoldsSeals(body.data)
+		return those(body.data)
 	}
 	const overlap = 64 // more than the longest mark
 	buf := make([]byte, 64<<10)
 	for at := int64(0); at < body.size; at += int64(len(buf) - overlap) {
 		n, _ := body.file.ReadAt(buf, at) // a fault shows as the body is sent
-		if neutral.HoldsSeals(buf[:n]) {
+		if those(buf[:n]) {
 			return true
 		}
 	}
@@ -154,6 +162,9 @@ func carryError(err error) *Error {
 // suit fits a carried request to what is known of the target beyond its API.
 func (c *carrier) suit(k *carriage, t Target, told *neutral.Request) {
 	model := t.model(c.x.Model)
+	if told.Model != model {
+		told.Target.Model = model
+	}
 	switch k.api {
 	case wire.Chat:
 		told.Target.NoStreamOptions = !c.takesUsage(t.Provider)
@@ -278,14 +289,21 @@ func (k *carriage) emit(e *neutral.Event) {
 		}
 		k.ended = true
 	}
-	if e.Kind == neutral.Begin && e.Created == 0 {
+	if e.Kind == neutral.Begin && (e.Created == 0 || k.keeps != "") {
 		begin := *e
-		begin.Created = k.start
+		if begin.Created == 0 {
+			begin.Created = k.start
+		}
+		if k.keeps != "" {
+			begin.ID = k.keeps
+		}
 		e = &begin
 	}
-	k.left.Event(e, k.asked)
 	at := len(k.out)
 	k.out = k.encoder.Append(k.out, e)
+	if k.keeps != "" && e.Kind == neutral.End {
+		k.takeFinal(k.out[at:])
+	}
 	if !k.array || len(k.out) == at {
 		return
 	}
@@ -306,9 +324,11 @@ func (k *carriage) reply(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.left.Reply(r, k.asked)
 	if r.Created == 0 {
 		r.Created = k.start
+	}
+	if k.keeps != "" {
+		r.ID = k.keeps
 	}
 	return k.from.EncodeReply(r, k.asked), nil
 }
@@ -378,10 +398,12 @@ func (a *attempt) relayCarried(body io.Reader) *failure {
 		return a.invalid(bad.Error())
 	}
 	carried, err := a.carry.reply(buf)
+	if err == nil && whole {
+		carried, err = a.keepWhole(carried, buf)
+	}
 	if err != nil || !whole {
 		return a.invalid("a reply that could not be read")
 	}
-	a.x.call.Dropped = append(a.x.call.Dropped, a.carry.left.Names...)
 	a.resp.Header = a.carry.header(a.x, a.resp.Header)
 	a.resp.Header["Content-Type"] = []string{"application/json"}
 	a.resp.StatusCode = http.StatusOK
