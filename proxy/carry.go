@@ -18,8 +18,9 @@ type carriage struct {
 	from, to *neutral.Codec
 	api      wire.API // that the upstream is asked by
 	asked    *neutral.Request
-	dropped  []string // members of the request that the upstream can't be told
-	body     *Body    // what goes upstream
+	dropped  []string        // members of the request that the upstream can't be told
+	left     neutral.LeftOut // what of the reply the client isn't told
+	body     *Body           // what goes upstream
 
 	decoder neutral.Decoder
 	encoder neutral.Encoder
@@ -299,6 +300,7 @@ func (k *carriage) emit(e *neutral.Event) {
 		}
 		e = &begin
 	}
+	k.left.Event(e, k.asked)
 	at := len(k.out)
 	k.out = k.encoder.Append(k.out, e)
 	if k.keeps != "" && e.Kind == neutral.End {
@@ -324,6 +326,7 @@ func (k *carriage) reply(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.left.Reply(r, k.asked)
 	if r.Created == 0 {
 		r.Created = k.start
 	}
@@ -404,6 +407,7 @@ func (a *attempt) relayCarried(body io.Reader) *failure {
 	if err != nil || !whole {
 		return a.invalid("a reply that could not be read")
 	}
+	a.x.call.Dropped = append(a.x.call.Dropped, a.carry.left.Names...)
 	a.resp.Header = a.carry.header(a.x, a.resp.Header)
 	a.resp.Header["Content-Type"] = []string{"application/json"}
 	a.resp.StatusCode = http.StatusOK

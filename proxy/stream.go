@@ -185,6 +185,9 @@ func (e *eventRelay) forward(out []byte) *failure {
 		return nil
 	}
 	if !e.closed && e.whole() {
+		if err := a.keep(); err != nil {
+			return a.notKept(err)
+		}
 		e.closed = true
 		a.finish(len(out))
 	}
@@ -301,6 +304,9 @@ func (a *attempt) toldFailure() bool {
 func (e *eventRelay) endCarried() *failure {
 	last := e.a.carry.end()
 	e.a.x.call.Dropped = append(e.a.x.call.Dropped, e.a.carry.left.Names...)
+	if err := e.a.keep(); err != nil {
+		return e.a.notKept(err)
+	}
 	e.a.finish(len(last))
 	e.closed = true
 	if len(last) == 0 {
