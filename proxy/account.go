@@ -59,6 +59,8 @@ func isHeaderText(s string) bool {
 // reading is what the reply has said so far.
 func (a *attempt) reading() wire.Reading {
 	switch {
+	case a.batch != nil:
+		return a.batch.reading
 	case a.stream != nil:
 		return a.stream.Reading()
 	case a.whole != nil:
@@ -104,7 +106,7 @@ func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 	source := ledger.Partial
 	if !r.HasUsage {
 		source = ledger.Estimated
-		if n := a.c.p.inputTokens(a.x); n > 0 {
+		if n := a.inputTokens(); n > 0 {
 			u.Set(costs.Input, n)
 		}
 	}

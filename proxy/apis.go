@@ -148,7 +148,7 @@ func (p *Provider) askedBy(e *wire.Endpoint, model string, without apiSet) (api 
 		return own, true
 	}
 	if neutral.For(own) == nil {
-		return own, false
+		return p.embedsBy(own, model, without)
 	}
 	if rule.api != wire.Raw && p.asks.has(rule.api) && p.has(rule.api, model, without) {
 		return rule.api, true
@@ -230,7 +230,7 @@ func dialectOf(api wire.API) wire.Dialect {
 	switch api {
 	case wire.Messages:
 		return wire.Anthropic
-	case wire.Generate, wire.StreamGenerate:
+	case wire.Generate, wire.StreamGenerate, wire.Embed, wire.BatchEmbed:
 		return wire.Gemini
 	}
 	return wire.OpenAI

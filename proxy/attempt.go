@@ -36,8 +36,9 @@ type attempt struct {
 	whole   *wire.Reply  // reads a JSON reply; nil: the reply is none
 	gone    bool         // the client has gone; the rest is read for its usage
 	settled bool
-	carry   *carriage // across dialects; nil: the bytes pass
-	anew    *Body     // the request's body, where it goes without what Weir has put into it
+	carry   *carriage  // across dialects; nil: the bytes pass
+	batch   *embedding // a request for embeddings that is not passed as it came; else nil
+	anew    *Body      // the request's body, where it goes without what Weir has put into it
 }
 
 // The reasons for which an attempt or a call is given up, as context causes.
@@ -102,10 +103,7 @@ func (c *carrier) try(t Target) *failure {
 	a := c.newAttempt(t, model, carry)
 	c.x.call.Dropped = carry.droppedParams()
 	defer a.end()
-	f = a.roundTrip()
-	if f == nil {
-		f = a.relay()
-	}
+	f = a.carryOut()
 	if f != nil && f.spent {
 		a.hangUp() // before the counting: the upstream works until then
 		a.settle()
@@ -114,9 +112,23 @@ func (c *carrier) try(t Target) *failure {
 	return f
 }
 
+// carryOut asks the upstream, and answers the client if it has answered.
+func (a *attempt) carryOut() *failure {
+	if a.batch != nil {
+		return a.relayEmbedding()
+	}
+	if f := a.roundTrip(); f != nil {
+		return f
+	}
+	return a.relay()
+}
+
 func (c *carrier) newAttempt(t Target, model string, carry *carriage) *attempt {
 	x := c.x
 	a := &attempt{c: c, x: x, target: t, model: model, start: time.Now(), api: x.Endpoint.API}
+	if carry != nil {
+		a.batch = carry.embed
+	}
 	switch {
 	case carry == nil:
 	case carry.own: // only the request is written anew
@@ -264,7 +276,7 @@ func (a *attempt) edits() []wire.Edit {
 		return []wire.Edit{{Span: x.View.ModelSpan, New: []byte(a.model)}}
 	}
 	a.asked = a.c.wantsUsage(a.target.Provider)
-	return x.View.Edits(wire.Want{Model: a.bodyModel(), IncludeUsage: a.asked, DropWeir: true})
+	return a.nestedModels(x.View.Edits(wire.Want{Model: a.bodyModel(), IncludeUsage: a.asked, DropWeir: true}))
 }
 
 // bodyModel is the name that the body's own member is to have. Where the path

@@ -31,6 +31,7 @@ type carriage struct {
 	kin     bool   // the upstream's API is another one of the client's own dialect
 	// asksUsage: stream_options stands in the request. limit is the name that
 	// its output limit has there; "" = there is none.
+	embed     *embedding // of a request for embeddings: what there is in place of the codecs
 	asksUsage bool
 	limit     string
 	start     int64 // Unix seconds: when a reply was made whose upstream does not say
@@ -63,6 +64,8 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	switch {
 	case !ok:
 		return nil, &failure{err: foreign(x, p), elsewhere: true, unsent: true}
+	case neutral.ForEmbed(api) != nil:
+		return c.embedCarriage(t, model, api)
 	case own && (neutral.For(api) == nil || !x.leansOnWeir()):
 		return nil, nil
 	}
@@ -244,6 +247,10 @@ func (k *carriage) address(model string) (path, query string) {
 		return "/v1/messages", ""
 	case wire.Responses:
 		return "/v1/responses", ""
+	case wire.Embeddings:
+		return "/v1/embeddings", ""
+	case wire.BatchEmbed:
+		return "/v1beta/models/" + url.PathEscape(model) + ":batchEmbedContents", ""
 	case wire.Generate:
 		return "/v1beta/models/" + url.PathEscape(model) + ":generateContent", ""
 	case wire.StreamGenerate:

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"weir/proxy/wire/neutral"
 )
 
 // A Route is a compiled RouteSettings.
@@ -100,7 +102,11 @@ func explainNone(auth Auth, x *Exchange, targets []Target) error {
 // foreign is the refusal of a request that a provider is not asked by and that
 // cannot be carried to another API.
 func foreign(x *Exchange, p *Provider) *Error {
-	return refuse(ForeignDialect, "This is a request by %s (%s), and %s is served by provider %q, which is asked by %s. Weir carries conversations from one API to another (chat completions, responses, messages, generateContent), and nothing else: use an API that the provider has.",
+	if neutral.ForEmbed(x.Endpoint.API) != nil {
+		return refuse(ForeignDialect, "This is a request for embeddings, and %s is served by provider %q, which has none: it is asked by %s. Name a model of a provider that has embeddings, or add such a target to the route.",
+			subject(x), p.Name, strings.Join(p.apis(), ", "))
+	}
+	return refuse(ForeignDialect, "This is a request by %s (%s), and %s is served by provider %q, which is asked by %s. Weir carries conversations from one API to another (chat completions, responses, messages, generateContent), embeddings between OpenAI's and Gemini's, and nothing else: use an API that the provider has.",
 		x.Endpoint.API, x.Endpoint.Dialect.Name(), subject(x), p.Name, strings.Join(p.apis(), ", "))
 }
 

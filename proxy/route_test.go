@@ -356,8 +356,8 @@ func TestForeignDialect(t *testing.T) {
 	if resp.StatusCode != 400 || !strings.Contains(got, `"param":"messages"`) || len(v.seen()) != n {
 		t.Errorf("what not even its own API would take: %d %s", resp.StatusCode, got)
 	}
-	resp, got = g.post("/v1/embeddings", `{"model":"foreign","input":"x"}`) // only conversations are carried
-	if resp.StatusCode != 400 || !strings.Contains(got, "embeddings (openai)") || !strings.Contains(got, "asked by messages") || !strings.Contains(got, "dialect_not_carried") || len(v.seen()) != n {
+	resp, got = g.post("/v1/moderations", `{"model":"foreign","input":"x"}`) // only conversations and embeddings are carried
+	if resp.StatusCode != 400 || !strings.Contains(got, "moderations (openai)") || !strings.Contains(got, "asked by messages") || !strings.Contains(got, "dialect_not_carried") || len(v.seen()) != n {
 		t.Errorf("%d %s", resp.StatusCode, got)
 	}
 }

@@ -60,6 +60,10 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 	if a.c.r.Method == http.MethodHead || a.resp.StatusCode == http.StatusNotModified {
 		return a.answer(nil)
 	}
+	packed, body := a.asNumbers(body)
+	if packed {
+		return a.relayPacked(body)
+	}
 	size := a.resp.ContentLength
 	if !a.x.Endpoint.JSON || size > maxWhole || a.resp.Header.Get("Content-Encoding") != "" {
 		return a.copyOn(nil, body)

@@ -97,6 +97,8 @@ func checkEmbeddings(c *call) *fault {
 	switch {
 	case len(texts) == 0, input.kind == text && input.text == "":
 		return refuse("input", "", "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.")
+	case input.kind == array && slices.ContainsFunc(input.kids, isNoInput):
+		return refuse("input", "", "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.")
 	case len(texts) > maxInputs:
 		return refuse("input", "array_above_max_length", "Invalid 'input': array too long. Expected an array with maximum length %d, but got an array with length %d instead.", maxInputs, len(texts))
 	}
@@ -105,7 +107,43 @@ func checkEmbeddings(c *call) *fault {
 	default:
 		return invalidValue("encoding_format", f.text, "float", "base64")
 	}
+	if in := inputTokens(input); in > maxInputTokens {
+		return refuse("", "max_tokens_per_request", "Requested %d tokens, max %d tokens per request", in, maxInputTokens)
+	}
+	if most, known := dimensions[c.model]; known && c.body.has("dimensions") {
+		switch n := c.body.get("dimensions").int(1); {
+		case most == 0:
+			return refuse("", "", "This model does not support specifying dimensions.")
+		case n > most:
+			return refuse("", "", "Invalid value for 'dimensions' = %d. Must be less than or equal to %d.", n, most)
+		}
+	}
 	return c.between("dimensions", 1, 10000)
+}
+
+// maxInputTokens is how many tokens the inputs of one request may have together.
+const maxInputTokens = 300_000
+
+// dimensions are the most that OpenAI's own models have; 0: they cannot be chosen.
+var dimensions = map[string]int{"text-embedding-ada-002": 0, "text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
+
+// isNoInput reports whether an element of a list of inputs is empty.
+func isNoInput(n node) bool {
+	return n.kind == text && n.text == "" || n.kind == array && len(n.kids) == 0
+}
+
+// inputTokens counts texts as the mock always does, and token ids one by one.
+func inputTokens(n *node) (sum int) {
+	if n.kind == number {
+		return 1
+	}
+	if n.kind == text {
+		return tokens(n.text)
+	}
+	for i := range n.kids {
+		sum += inputTokens(&n.kids[i])
+	}
+	return sum
 }
 
 // vector is a unit vector that follows from a text: equal texts have equal
@@ -157,12 +195,11 @@ func packed(v []float32) string {
 }
 
 func serveEmbeddings(c *call) *fault {
-	dimensions := c.body.get("dimensions").int(1536)
-	in := 0
+	size := c.body.get("dimensions").int(1536)
+	in := inputTokens(c.body.get("input"))
 	var data []raw
 	for i, s := range prompts(c.body.get("input")) {
-		in += tokens(s)
-		v := vector(s, dimensions)
+		v := vector(s, size)
 		var value any = floats(v)
 		if c.body.get("encoding_format").text == "base64" && !c.b.Floats {
 			value = packed(v)

@@ -363,44 +363,6 @@ func (w *generateWriter) array() {
 	o.finish()
 }
 
-func checkEmbed(c *call) *fault {
-	if !c.body.has("content") {
-		return badArgument("* EmbedContentRequest.content: content is not specified\n")
-	}
-	return nil
-}
-
-func (c *call) embedding(request *node) raw {
-	size := request.either("outputDimensionality", "output_dimensionality").int(768)
-	size = min(max(size, 1), 10000)
-	return obj("values", floats(vector(textOf(request.in("content", "parts")), size)))
-}
-
-func serveEmbed(c *call) *fault {
-	c.json(obj("embedding", c.embedding(&c.body), "usageMetadata", c.wholeUsage(func() raw {
-		return obj("promptTokenCount", weigh(c.body.get("content")))
-	})))
-	return nil
-}
-
-func serveBatchEmbed(c *call) *fault {
-	requests := c.body.get("requests").kids
-	if len(requests) == 0 {
-		return badArgument("* BatchEmbedContentsRequest.requests: requests is not specified\n")
-	}
-	all := make([]raw, len(requests))
-	in := 0
-	for i := range requests {
-		if !requests[i].has("model") {
-			return badArgument("* BatchEmbedContentsRequest.requests[%d].model: model is not specified\n", i)
-		}
-		all[i] = c.embedding(&requests[i])
-		in += weigh(requests[i].get("content"))
-	}
-	c.json(obj("embeddings", all, "usageMetadata", c.wholeUsage(func() raw { return obj("promptTokenCount", in) })))
-	return nil
-}
-
 func serveGeminiCount(c *call) *fault {
 	b := &c.body
 	if inner := b.either("generateContentRequest", "generate_content_request"); inner.kind == object {

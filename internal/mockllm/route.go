@@ -52,7 +52,7 @@ func init() {
 		"generateContent":       {wantsJSON, serveGenerate, generateMembers, checkGenerate},
 		"streamGenerateContent": {wantsJSON, serveGenerate, generateMembers, checkGenerate},
 		"embedContent":          {wantsJSON, serveEmbed, nil, checkEmbed},
-		"batchEmbedContents":    {wantsJSON, serveBatchEmbed, nil, nil},
+		"batchEmbedContents":    {wantsJSON, serveBatchEmbed, nil, checkBatchEmbed},
 		"countTokens":           {wantsJSON, serveGeminiCount, nil, nil},
 	}
 	echo = &api{body: wantsEcho, serve: serveEcho}

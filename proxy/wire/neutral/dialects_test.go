@@ -10,12 +10,17 @@ import (
 //go:embed testdata/dialects_intro.md
 var dialectsIntro []byte
 
+//go:embed testdata/dialects_embed.md
+var dialectsEmbed []byte
+
 // TestDialectsDoc holds docs/dialects.md against the declarations.
 func TestDialectsDoc(t *testing.T) {
 	var b bytes.Buffer
 	b.Write(dialectsIntro)
 	writeStops(t, &b)
 	b.Write(Tables())
+	b.Write(dialectsEmbed)
+	b.Write(EmbedTables())
 	holdGolden(t, "../../../docs/dialects.md", b.Bytes())
 }
 

@@ -124,7 +124,7 @@ func (in *Input) Weigh() int64 {
 	if in.Tokens != nil {
 		return int64(strings.Count(string(in.Tokens), ",")) + 1
 	}
-	return int64(len(in.Text)+weighBytes-1) / weighBytes
+	return int64(len(in.Text)+WeighBytes-1) / WeighBytes
 }
 
 // WeighText is Weigh for an input as a client wrote it: a JSON string, or a
@@ -133,9 +133,9 @@ func WeighText(raw []byte) int64 {
 	if len(raw) > 0 && raw[0] == '[' {
 		return (&Input{Tokens: raw}).Weigh()
 	}
-	return int64(len(raw)+weighBytes-1) / weighBytes
+	return int64(len(raw)+WeighBytes-1) / WeighBytes
 }
 
-// weighBytes is the bytes of a token where requests are kept below a limit of
+// WeighBytes is the bytes of a token where requests are kept below a limit of
 // tokens: less than most texts have, so that the limit holds.
-const weighBytes = 3
+const WeighBytes = 3
