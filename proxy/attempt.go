@@ -434,6 +434,8 @@ func (a *attempt) refused() *failure {
 		f.elsewhere = !a.x.Caller.passes(a.target, a.c.plan)
 	case s == 402, s == 404:
 		f.elsewhere = true
+	default:
+		a.tooLong(f, &told)
 	}
 	return f
 }

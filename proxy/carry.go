@@ -359,6 +359,9 @@ func (k *carriage) failure(x *Exchange, f *failure) {
 	}
 	told := *f.err.Upstream
 	told.Type, told.RequestID = "", x.ID
+	if f.err.Upstream.IsWindowFull() {
+		told = told.InWindowWords(x.Endpoint.Dialect)
+	}
 	f.resp.body = x.Endpoint.Dialect.Error(told)
 	f.resp.header = k.header(x, f.resp.header)
 	f.resp.header["Content-Type"] = []string{"application/json"}

@@ -16,6 +16,8 @@ type Code string
 // The codes, each with the HTTP status it is sent with.
 const (
 	BadRequest         Code = "invalid_request"             // 400
+	ContextExceeded    Code = "context_length_exceeded"     // 400, OpenAI's own word
+	NotCapable         Code = "model_not_capable"           // 400
 	PreviousNotFound   Code = "previous_response_not_found" // 400
 	Unauthorized       Code = "invalid_api_key"             // 401
 	Forbidden          Code = "permission_denied"           // 403
@@ -47,7 +49,7 @@ const (
 )
 
 var codeStatus = map[Code]int{
-	BadRequest: 400, PreviousNotFound: 400, StoreDown: 503, Unauthorized: 401, Forbidden: 403, NotFound: 404, ModelNotFound: 404,
+	BadRequest: 400, ContextExceeded: 400, NotCapable: 400, PreviousNotFound: 400, StoreDown: 503, Unauthorized: 401, Forbidden: 403, NotFound: 404, ModelNotFound: 404,
 	BadMethod: 405, SlowBody: 408, BodyTooLarge: 413, BadMediaType: 415, ClientGone: 499,
 	Internal: 500, NotInThisVersion: 501, UpstreamFailed: 502, UpstreamInvalid: 502,
 	UpstreamTruncated: 502, UpstreamError: 502, RecorderFull: 503, ShuttingDown: 503,

@@ -23,6 +23,7 @@ type Provider struct {
 	models      []string // configured names and globs
 	headers     http.Header
 	transport   *transport
+	facts       *factBook // what its models can do
 
 	asks, perhaps apiSet // the APIs that it is asked by, and those that it may have
 

@@ -131,6 +131,7 @@ type failure struct {
 	spent            bool          // the upstream had begun to work: tokens are counted
 	unsent           bool          // nothing was sent, so that going elsewhere is no retry
 	otherwise        manner        // in which the target is to be asked again at once; zero: in none
+	outgrown         bool          // the request is too long for this target, and going to a larger one is no retry
 	resp             *upstream     // the upstream's own error reply, to be passed if nothing better comes
 }
 
@@ -201,10 +202,10 @@ func (c *carrier) fallback() (Target, bool) {
 // next picks where to go after a failure: an untried weighted target at once,
 // the same one again after a pause, then the fallbacks.
 func (c *carrier) next(f *failure) (t Target, wait time.Duration, ok bool) {
-	if (c.left > 0 || f.unsent) && c.fellBack == 0 && f.elsewhere {
+	if (c.left > 0 || f.unsent || f.outgrown) && c.fellBack == 0 && f.elsewhere {
 		for i, t := range c.plan.targets {
 			if !c.tried[i] && t.Provider.breakerFor(t.model(c.x.Model)).allow(time.Now()) {
-				if !f.unsent {
+				if !f.unsent && !f.outgrown {
 					c.left--
 				}
 				c.tried[i], c.last = true, i

@@ -79,6 +79,9 @@ func (st *State) plan(ctx context.Context, x *Exchange) (plan, error) {
 	}
 	p.targets, p.fallbacks = keep(targets), keep(fallbacks)
 	if len(p.targets)+len(p.fallbacks) > 0 {
+		if err := st.narrow(x, &p); err != nil {
+			return plan{}, err
+		}
 		shuffle(p.targets)
 		return p, nil
 	}

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"weir/internal/capability"
 )
 
 // Settings say how a Proxy serves. They are compiled into a State, which is
@@ -12,7 +14,8 @@ import (
 type Settings struct {
 	Auth      Auth // default AuthOff
 	Providers []ProviderSettings
-	Routes    []RouteSettings // the first that matches wins
+	Routes    []RouteSettings   // the first that matches wins
+	Models    []capability.Said // what models can do, against what is known of their names
 
 	Keepalive   time.Duration // silence before a stream gets a ping; 0: never
 	MaxBody     int64         // bytes of one request body; default 256 MiB
@@ -55,6 +58,7 @@ type ProviderSettings struct {
 	Deployments map[string]string // azure: model → deployment
 	Models      []string          // names and globs that it is known to serve
 	Headers     map[string]string // sent with every request
+	Can         []capability.Said // what its models can do; goes before Settings.Models
 	APIs        []string          // that it is asked by; nil = those that its kind has
 }
 
@@ -131,6 +135,7 @@ func newState(s Settings, old *State, transport *transport) (*State, error) {
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", ps.Name, err)
 		}
+		p.facts = newFactBook(ps.Can, s.Models)
 		if old != nil {
 			p.inherit(old.byName[ps.Name])
 		}

@@ -88,8 +88,10 @@ type Facts struct {
 	Lacks     Set // never together with Has
 	// Sure are the members that hold whatever the vendor does: said by the
 	// configuration, or of a model that does not change any more. Of the others
-	// the vendor may have thought better since.
+	// the vendor may have thought better since. MaxOutput is only sure where the
+	// configuration says it: some vendors refuse a higher limit, some lower it.
 	Sure Set
+	Said Set // by the configuration
 }
 
 // Unknown stands for a size that is said to be unknown.
@@ -118,7 +120,7 @@ func Resolve(model string, lists ...[]Said) Facts {
 			}
 		}
 	}
-	f.Sure = done
+	f.Sure, f.Said = done, done
 	return f.over(Known(model), done)
 }
 
@@ -165,6 +167,28 @@ func Known(model string) Facts {
 	return Facts{}
 }
 
+// A Row is one row of the table, for those who show it.
+type Row struct {
+	Vendor  string
+	Read    string   // the date on which its pages were read
+	Sources []string // their addresses
+	Models  []string // names and globs
+	Facts   Facts
+	Moves   bool // its vendor may change the facts under the same names
+}
+
+// Table returns the rows, in their order.
+func Table() (rows []Row) {
+	for _, v := range vendors {
+		for _, r := range v.rows {
+			rows = append(rows, Row{
+				Vendor: v.name, Read: v.read, Sources: v.sources, Models: strings.Fields(r.models), Facts: r.facts(false), Moves: r.moves,
+			})
+		}
+	}
+	return rows
+}
+
 // A vendor is a part of the table, with where it was read and when.
 type vendor struct {
 	name    string
@@ -197,7 +221,7 @@ func (r row) matches(name string) bool {
 func (r row) facts(renamed bool) Facts {
 	f := Facts{Context: r.context, MaxOutput: r.maxOutput, Has: r.has, Lacks: r.lacks}
 	if !r.moves && !renamed {
-		f.Sure = r.has | r.lacks | Context | MaxOutput
+		f.Sure = r.has | r.lacks | Context
 	}
 	return f
 }
