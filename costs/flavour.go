@@ -86,24 +86,32 @@ type Iteration struct {
 // Read reads a usage object over what earlier ones of the same reply said,
 // which counts where the vendor sends one reply's usage in several parts
 // (Anthropic streams) and is replaced elsewhere. What is no usage object
-// changes nothing. It does not allocate where there is no charge and no
-// list of iterations, and keeps nothing of raw.
+// changes nothing.
 func (f Flavour) Read(raw []byte, before Usage) Reading {
 	r := Reading{Usage: before}
+	f.Update(&r, raw)
+	return r
+}
+
+// Update is Read over a whole earlier reading: what the object does not say
+// stays as it was said. It reports whether raw is a usage object, allocates
+// only for a list of iterations and for words that it does not know, and
+// keeps nothing of raw.
+func (f Flavour) Update(r *Reading, raw []byte) bool {
 	var o found
 	if !o.read(raw) {
-		return r
+		return false
 	}
 	if f.shape == shapeByMembers {
 		f.shape = f.shapeOf(&o)
 	}
 	rules := f.rules()
-	rules.read(&o, &r)
-	rules.facts(&o, &r)
+	rules.read(&o, r)
+	rules.facts(&o, r)
 	if o.list != nil {
-		f.iterations(&o, &r)
+		f.iterations(&o, r)
 	}
-	return r
+	return true
 }
 
 // Parts calls yield with the usages that have to be charged at a model each,

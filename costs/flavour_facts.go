@@ -98,7 +98,7 @@ var trafficTiers = map[string]string{
 // facts reads what is no count.
 func (r *flavourRules) facts(o *found, out *Reading) {
 	for _, n := range tierPaths {
-		if w := o.word(n); len(w) > 0 {
+		if w := o.word(n); len(w) > 0 && string(w) != "unspecified" {
 			out.Tier = intern(w)
 		}
 	}
@@ -107,10 +107,17 @@ func (r *flavourRules) facts(o *found, out *Reading) {
 			out.Tier = tier
 		}
 	}
-	out.Speed = intern(o.word(nodeSpeed))
-	out.Residency = intern(o.word(nodeGeo))
-	out.SearchContextSize = intern(o.word(nodeSearchSize))
-	out.Charged, out.HasCharge = r.charge(o)
+	word := func(to *string, n node) {
+		if w := o.word(n); len(w) > 0 {
+			*to = intern(w)
+		}
+	}
+	word(&out.Speed, nodeSpeed)
+	word(&out.Residency, nodeGeo)
+	word(&out.SearchContextSize, nodeSearchSize)
+	if m, ok := r.charge(o); ok {
+		out.Charged, out.HasCharge = m, true
+	}
 }
 
 // charge is the provider's own charge:
@@ -186,6 +193,7 @@ const maxIterations = 256
 func (f Flavour) iterations(o *found, out *Reading) {
 	s := found{p: o.list, at: 1}
 	rules := Flavour{f.vendor, shapeAnthropic}.rules()
+	out.Iterations = out.Iterations[:0:0]
 	for s.byte(']'); len(out.Iterations) < maxIterations; {
 		s.space()
 		start := s.at

@@ -155,8 +155,8 @@ func (r *flavourRules) read(o *found, out *Reading) {
 	}
 	in, hasIn := o.first(r.in.total)
 	output, hasOut := o.first(r.out.total)
-	if t := out.Totals; t.HasTotal && !hasIn && !hasOut && !r.omits {
-		in, hasIn = t.Total, true // embeddings and rerankers of some servers
+	if total, ok := o.first(r.total); ok && !hasIn && !hasOut && !r.omits {
+		in, hasIn = total, true // embeddings and rerankers of some servers
 	}
 	s.side(&r.in, in, hasIn, id.turnIn, 0)
 	s.side(&r.out, output, hasOut, id.turnOut, id.unnamed)
@@ -171,10 +171,16 @@ func (r *flavourRules) read(o *found, out *Reading) {
 	out.Inconsistent = id.broken || s.broken || o.bad
 }
 
+// totals takes over the vendor's own figures, as far as the object has them.
 func (r *flavourRules) totals(o *found, t *Totals) {
-	t.Input, t.HasInput = o.first(r.in.total)
-	t.Output, t.HasOutput = o.first(r.out.total)
-	t.Total, t.HasTotal = o.first(r.total)
+	figure := func(to *int64, known *bool, paths *places) {
+		if n, ok := o.first(*paths); ok {
+			*to, *known = n, true
+		}
+	}
+	figure(&t.Input, &t.HasInput, &r.in.total)
+	figure(&t.Output, &t.HasOutput, &r.out.total)
+	figure(&t.Total, &t.HasTotal, &r.total)
 }
 
 // side shares out one side's total, and unnamed, which is beside it.

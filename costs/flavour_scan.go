@@ -405,3 +405,10 @@ func exponentOf(raw []byte) (exp int, ok bool) {
 	}
 	return exp, len(raw) > 0
 }
+
+// ParseMicros returns a JSON number of seconds in microseconds, rounded to the
+// nearest, and false for what is no number, negative or beyond belief.
+func ParseMicros(seconds []byte) (int64, bool) {
+	n, ok := decimal(seconds, 6, true)
+	return n, ok && n <= maxCount
+}

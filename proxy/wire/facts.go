@@ -11,10 +11,10 @@ import (
 
 // A Reading is what replies and streams say about themselves.
 type Reading struct {
-	Usage    costs.Usage
-	HasUsage bool   // some usage has come
-	Final    bool   // and it is the reply's last word
-	RawUsage []byte // the usage object as it was written; of an Anthropic stream the last one
+	costs.Reading        // of the usage objects so far
+	HasUsage      bool   // some usage has come
+	Final         bool   // and it is the reply's last word
+	RawUsage      []byte // the usage object as it was written; of an Anthropic stream the last one
 
 	ServedModel string
 	StopReason  string // as the vendor wrote it
@@ -36,9 +36,10 @@ const (
 // facts collects a Reading from JSON texts: whole replies, and the data of
 // stream events, whose members have the same names and places.
 type facts struct {
-	api    API
-	read   *Reading
-	counts *usageCounts // for reading usage; nil: none read yet
+	api     API
+	flavour costs.Flavour
+	read    *Reading
+	extras  *extras // nil: there have been none
 
 	// Of the text being read:
 	base       int    // 1 where the root is an array of replies (Gemini)
@@ -55,6 +56,7 @@ type facts struct {
 	rootStatus int64
 	rootMsg    string
 	errRaw     []byte // the error member; nil: none
+	item       item   // the output item being read, or that an event tells
 
 	// For the pattern of the next event:
 	hasText bool
@@ -65,7 +67,14 @@ type facts struct {
 }
 
 func (f *facts) reset(api API, r *Reading) {
-	*f = facts{api: api, read: r, counts: f.counts, kind: f.kind[:0], itemKind: f.itemKind[:0], textAt: len(r.Text)}
+	f.item.clear()
+	*f = facts{
+		api: api, flavour: f.flavour, read: r, extras: f.extras,
+		kind: f.kind[:0], itemKind: f.itemKind[:0], item: f.item, textAt: len(r.Text),
+	}
+	if f.extras != nil {
+		f.extras.newQueries = 0
+	}
 }
 
 // begin implements visitor.
@@ -117,9 +126,14 @@ func parentKey(s *scanner) key {
 }
 
 // isUsage reports whether a value is where vendors put usage: at the root, in
-// a Responses response, an Anthropic message, Groq's x_groq, or a choice (Moonshot).
+// a Responses response, an Anthropic message, Groq's x_groq, a choice
+// (Moonshot), or the meta of embeddings and rankings (Cohere).
 func (f *facts) isUsage(s *scanner, d int) bool {
-	if k := s.key(); k != keyUsage && k != keyUsageMetadata {
+	switch s.key() {
+	case keyUsage, keyUsageMetadata:
+	case keyMeta:
+		return d == 1 && (f.api == Rerank || f.api == Embeddings)
+	default:
 		return false
 	}
 	switch f.rootKey(s) {
@@ -169,6 +183,7 @@ func (f *facts) end(s *scanner, kind valueKind, span Span, raw []byte) error {
 	case f.isErrorMember(s, d):
 		f.errorMember(kind, raw)
 	case kind == kindObject:
+		f.endObject(s, d)
 	case kind == kindString && f.isText(s, d):
 		if len(raw) != 2 {
 			f.hasText = true
@@ -178,11 +193,25 @@ func (f *facts) end(s *scanner, kind valueKind, span Span, raw []byte) error {
 	case d == 1:
 		f.rootMember(s.key(), span, raw)
 	case d == 2:
-		f.innerMember(f.rootKey(s), s.key(), raw)
+		f.innerMember(s, raw)
 	default:
 		f.deepMember(s, d, raw)
 	}
 	return nil
+}
+
+// endObject is at the end of an object that was not kept.
+func (f *facts) endObject(s *scanner, d int) {
+	switch f.rootKey(s) {
+	case keyOutput, keyResponse:
+		if d+1 == f.itemDepth(s) {
+			f.endItem()
+		}
+	case keyData:
+		if d == 2 && f.api == Images {
+			f.more().images++
+		}
+	}
 }
 
 // errorMember takes an error as an object or a string. Some servers always
@@ -225,6 +254,8 @@ func (f *facts) rootMember(k key, span Span, raw []byte) {
 		f.rootStatus = integer(raw)
 	case keyMessage:
 		f.rootMsg = text(raw)
+	case keyDuration:
+		f.duration(raw)
 	}
 }
 
@@ -244,8 +275,8 @@ func (f *facts) stop(k key, raw []byte) {
 	f.read.StopReason = reason
 }
 
-func (f *facts) innerMember(root, k key, raw []byte) {
-	switch root {
+func (f *facts) innerMember(s *scanner, raw []byte) {
+	switch k := s.key(); f.rootKey(s) {
 	case keyResponse, keyMessage:
 		switch k {
 		case keyID:
@@ -264,7 +295,12 @@ func (f *facts) innerMember(root, k key, raw []byte) {
 		case keyType:
 			f.itemKind = appendShort(f.itemKind[:0], raw)
 		}
-	case keyItem, keyContentBlock:
+	case keyItem:
+		f.itemMember(s, 0, raw)
+		if k == keyType {
+			f.itemKind = appendShort(f.itemKind[:0], raw)
+		}
+	case keyContentBlock:
 		if k == keyType {
 			f.itemKind = appendShort(f.itemKind[:0], raw)
 		}
@@ -293,10 +329,25 @@ func (f *facts) deepMember(s *scanner, d int, raw []byte) {
 			f.choiceStop(raw)
 		case k == keyData && parentKey(s) == keyAudio, k == keyURL && parentKey(s) == keyImageURL:
 			f.content = f.content || len(raw) != 2 // sound and pictures are no text
+		case k == keyWebSearchQueries && len(raw) > 2:
+			e := f.more()
+			e.newQueries++
+			e.queries = max(e.queries, e.newQueries)
 		}
 	case keyResponse:
-		if d == 3 && k == keyReason && parentKey(s) == keyIncompleteDetails {
+		switch below := d - f.itemDepth(s); {
+		case d == 3 && k == keyReason && parentKey(s) == keyIncompleteDetails:
 			f.stop(k, raw)
+		case k == keyNumRequests:
+			f.toolUsage(s, d, raw)
+		case below < d:
+			f.itemMember(s, below, raw)
+		}
+	case keyItem, keyOutput:
+		f.itemMember(s, d-f.itemDepth(s), raw)
+	case keyToolUsage:
+		if k == keyNumRequests {
+			f.toolUsage(s, d, raw)
 		}
 	}
 }
@@ -372,23 +423,6 @@ func (f *facts) output(raw []byte) {
 // dropText takes back what was taken for text: a delta can be sound, too.
 func (f *facts) dropText() {
 	f.read.Text, f.dropped = f.read.Text[:f.textAt], true
-}
-
-// usage takes a usage object. Later ones overwrite what they name.
-func (f *facts) usage(raw []byte) {
-	if raw == nil || len(bytes.Trim(raw, "{} \t\r\n")) == 0 {
-		return
-	}
-	f.hasUsage = true
-	r := f.read
-	if f.counts == nil {
-		f.counts = new(usageCounts)
-	}
-	r.Usage, r.HasUsage = f.counts.read(f.api, raw, r.Usage), true
-	r.RawUsage = append(r.RawUsage[:0], raw...)
-	if f.counts.tier != "" {
-		r.ServiceTier = f.counts.tier
-	}
 }
 
 // isError reports whether the text is, or has, an error, by its own words.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+
+	"weir/costs"
 )
 
 // A Reply reads a JSON reply as it passes, in pieces of any size, and holds
@@ -28,8 +30,17 @@ func (r *Reply) Reset(api API) {
 	r.read = Reading{Text: idle(r.read.Text)}
 	r.broken, r.any = false, false
 	r.scan.kept = idle(r.scan.kept)
+	r.facts.flavour = costs.FlavourOf("", api.String(), nil)
+	r.facts.extras.reset()
 	r.facts.reset(api, &r.read)
 	r.scan.reset(&r.facts)
+}
+
+// SetVendor says whose reply it is (a price book's provider id; "": unknown),
+// and which model was asked: vendors count in ways of their own. It is called
+// before the first Feed.
+func (r *Reply) SetVendor(vendor, model string) {
+	r.facts.flavour = costs.FlavourOf(vendor, r.facts.api.String(), nil).For(model)
 }
 
 // Feed reads the next piece. What is not JSON is ignored.
@@ -43,7 +54,7 @@ func (r *Reply) Feed(p []byte) {
 
 // Reading returns what the reply has said. Usage is final once the text is whole.
 func (r *Reply) Reading() Reading {
-	out := r.read
+	out := r.facts.consumed(r.read)
 	out.Final = out.HasUsage && r.Whole()
 	out.Err = r.facts.failure(string(r.facts.kind))
 	return out

@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"weir/costs"
+)
 
 // StreamOptions say how a Stream treats what it reads.
 type StreamOptions struct {
@@ -65,6 +69,15 @@ func (s *Stream) Reset(api API, o StreamOptions) {
 		pattern: pattern{text: s.pattern.text[:0], name: s.pattern.name[:0]},
 	}
 	s.scan.kept = idle(s.scan.kept)
+	s.facts.flavour = costs.FlavourOf("", api.String(), nil)
+	s.facts.extras.reset()
+}
+
+// SetVendor says whose stream it is (a price book's provider id; "": unknown),
+// and which model was asked: vendors count in ways of their own. It is called
+// before the first Feed.
+func (s *Stream) SetVendor(vendor, model string) {
+	s.facts.flavour = costs.FlavourOf(vendor, s.api.String(), nil).For(model)
 }
 
 // idle empties a buffer, and lets go of a large one.
@@ -102,7 +115,7 @@ func (s *Stream) Held() []byte { return s.held[s.gone:] }
 // Reading returns what the stream has said so far. It is valid until the next
 // Feed.
 func (s *Stream) Reading() Reading {
-	r := s.read
+	r := s.facts.consumed(s.read)
 	r.Final = r.HasUsage && (s.done || s.finished && s.api != Messages)
 	return r
 }
@@ -353,7 +366,10 @@ func (s *Stream) judge(name []byte) {
 	default:
 		visible = true
 		switch string(kind) {
-		case "transcript.text.done", "speech.audio.done", "image_generation.completed", "image_edit.completed":
+		case "image_generation.completed", "image_edit.completed":
+			s.facts.more().images++
+			s.done, s.finished = true, true
+		case "transcript.text.done", "speech.audio.done":
 			s.done, s.finished = true, true
 		}
 	}
@@ -373,6 +389,8 @@ func (s *Stream) judgeResponses(kind []byte) (visible bool) {
 	case "response.created", "response.queued", "response.in_progress", "response.content_part.added",
 		"response.reasoning_summary_part.added", "keepalive", "ping", "":
 		return false
+	case "response.output_item.done":
+		s.facts.itemDone()
 	case "response.output_item.added":
 		return string(s.facts.itemKind) != "message" && string(s.facts.itemKind) != "reasoning"
 	case "response.output_text.delta", "response.refusal.delta", "response.reasoning_text.delta",

@@ -6,372 +6,199 @@ import (
 	"weir/costs"
 )
 
-// ReadUsage turns a vendor's usage object into leaf meters. Members that are
-// absent stay unknown; a zero is a zero.
+// ReadUsage turns a usage object of an API into leaf meters, where nobody
+// knows whose it is. Members that are absent stay unknown; a zero is a zero.
 func ReadUsage(api API, raw []byte) costs.Usage {
-	return new(usageCounts).read(api, raw, costs.Usage{})
+	return costs.FlavourOf("", api.String(), nil).Read(raw, costs.Usage{}).Usage
 }
 
-// read reads a usage object over what earlier ones of the same reply said.
-// The service tier, where one is in it, is then in tier.
-func (c *usageCounts) read(api API, raw []byte, before costs.Usage) costs.Usage {
-	c.n.len, c.tier, c.modal = 0, "", [3]modalities{}
-	c.s.reset(c)
-	if c.s.feed(raw) != nil || c.s.close() != nil {
-		return before
+// usage takes a usage object. Later ones overwrite what they name.
+func (f *facts) usage(raw []byte) {
+	if raw == nil || len(bytes.Trim(raw, "{} \t\r\n")) == 0 {
+		return
 	}
-	switch api {
-	case Messages:
-		return c.anthropic(before)
-	case Generate, StreamGenerate, Embed, BatchEmbed:
-		return c.gemini()
-	}
-	return c.openAI(api)
-}
-
-// usageCounts are the numbers of a usage object, by member, and by the object
-// they are in where that is not the root.
-type usageCounts struct {
-	s     scanner
-	n     countTable
-	tier  string
-	modal [3]modalities // of Gemini's details, by list
-	entry struct {      // of such a list, being read
-		modality modality
-		count    int64
+	f.hasUsage = true
+	r := f.read
+	f.flavour.Update(&r.Reading, raw)
+	r.HasUsage = true
+	r.RawUsage = append(r.RawUsage[:0], raw...)
+	if r.Tier != "" {
+		r.ServiceTier = r.Tier
 	}
 }
 
-type modality uint8
+// extras are what a reply consumed beside what its usage object counts, as
+// far as its other members show it.
+type extras struct {
+	// OpenAI Responses: hosted tools. Streams tell each item when it is done,
+	// and all of them in the last event: the larger count is right.
+	items, done tools
+	billed      int64 // web searches by tool_usage, which knows; -1: it has not come
 
-const (
-	asText modality = iota
-	asAudio
-	asImage
-	asVideo
-)
-
-type modalities [4]int64
-
-// A countTable is a small table of numbers by two keys: a usage object has few.
-type countTable struct {
-	entries [32]struct {
-		parent, key key
-		n           int64
-	}
-	len int
+	queries    int64 // Gemini: search queries that grounded the reply
+	newQueries int64 // of the text being read; each may tell them all
+	images     int64 // pictures that were made
+	audio      int64 // microseconds of audio that was read
 }
 
-func (t *countTable) put(parent, k key, n int64) {
-	if k != keyNone && t.len < len(t.entries) {
-		e := &t.entries[t.len]
-		e.parent, e.key, e.n = parent, k, n
-		t.len++
-	}
+// tools are the calls of hosted tools among a reply's output items.
+type tools struct {
+	web, file int64
+	sessions  int64
+	container [16]uint64 // hashes of the first sessions' names
 }
 
-func (t *countTable) get(parent, k key) (int64, bool) {
-	for i := t.len - 1; i >= 0; i-- {
-		if e := &t.entries[i]; e.parent == parent && e.key == k {
-			return e.n, true
+// An item is an output item being read.
+type item struct {
+	kind, action []byte
+	container    uint64
+}
+
+// add counts an item that is whole. Of a web search's actions only searches
+// are billed; of a container all runs are one session.
+func (t *tools) add(it *item) {
+	switch string(it.kind) {
+	case "web_search_call":
+		if len(it.action) == 0 || string(it.action) == "search" {
+			t.web++
 		}
-	}
-	return 0, false
-}
-
-// first returns the first of some counts of the root that is there.
-func (t *countTable) first(keys ...key) (int64, bool) {
-	for _, k := range keys {
-		if n, ok := t.get(keyNone, k); ok {
-			return n, true
+	case "file_search_call":
+		t.file++
+	case "code_interpreter_call":
+		for _, known := range t.container[:min(t.sessions, int64(len(t.container)))] {
+			if known == it.container && it.container != 0 {
+				return
+			}
 		}
+		if t.sessions < int64(len(t.container)) {
+			t.container[t.sessions] = it.container
+		}
+		t.sessions++
 	}
-	return 0, false
 }
 
-// maxCount is the largest number of tokens that is believed; sums of a few
-// such do not overflow.
-const maxCount = 1 << 53
-
-// begin implements visitor.
-func (c *usageCounts) begin(s *scanner, kind valueKind) int {
-	if kind == kindNumber || kind == kindString {
-		return 64
+// hash is FNV-1a, to tell the containers of one reply apart.
+func hash(text []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range text {
+		h = (h ^ uint64(c)) * 1099511628211
 	}
-	if kind == kindObject && s.depth() == 2 {
-		c.entry.modality, c.entry.count = asText, 0
+	return h
+}
+
+// more returns the extras, for adding to them.
+func (f *facts) more() *extras {
+	if f.extras == nil {
+		f.extras = &extras{billed: -1}
+	}
+	return f.extras
+}
+
+// reset forgets what another reply has consumed.
+func (e *extras) reset() {
+	if e != nil {
+		*e = extras{billed: -1}
+	}
+}
+
+// itemDepth is how deep the members of an output item are; 0: the value being
+// read is in none. Items are in a Responses object's output, and in the events
+// that tell one of them.
+func (f *facts) itemDepth(s *scanner) int {
+	switch f.rootKey(s) {
+	case keyItem:
+		return 2
+	case keyOutput:
+		return 3
+	case keyResponse:
+		if len(s.stack) > f.base+1 && s.stack[f.base+1].key == keyOutput {
+			return 4
+		}
 	}
 	return 0
 }
 
-// end implements visitor.
-func (c *usageCounts) end(s *scanner, kind valueKind, _ Span, raw []byte) error {
-	d := s.depth()
-	switch kind {
-	case kindString:
-		switch {
-		case d == 1 && s.key() == keyServiceTier:
-			c.tier = text(raw)
-		case s.key() == keyModality:
-			c.entry.modality = parseModality(inner(raw))
-		}
-	case kindNumber:
-		n, ok := count(raw)
-		switch {
-		case !ok || n > maxCount:
-		case d == 1:
-			c.n.put(keyNone, s.key(), n)
-		case d == 3 && s.key() == keyTokenCount:
-			c.entry.count = n
-		case d == 2, d == 3 && parentKey(s) == keyCachedTokensDetails:
-			c.n.put(parentKey(s), s.key(), n)
-		}
-	case kindObject:
-		if d == 2 && s.stack[1].kind == kindArray {
-			c.listEntry(s.stack[0].key)
-		}
+// itemMember takes a member of an output item.
+func (f *facts) itemMember(s *scanner, below int, raw []byte) {
+	switch k := s.key(); {
+	case below == 0 && k == keyType:
+		f.item.kind = appendShort(f.item.kind[:0], raw)
+	case below == 0 && k == keyContainerID:
+		f.item.container = hash(raw)
+	case below == 1 && k == keyType && parentKey(s) == keyAction:
+		f.item.action = appendShort(f.item.action[:0], raw)
 	}
-	return nil
 }
 
-const (
-	ofPrompt = iota
-	ofCache
-	ofOutput
-)
+// endItem is at the end of an output item that is in a list.
+func (f *facts) endItem() {
+	switch string(f.item.kind) {
+	case "web_search_call", "file_search_call", "code_interpreter_call":
+		f.more().items.add(&f.item)
+	}
+	f.item.clear()
+}
 
-// listEntry takes one entry of a Gemini details list.
-func (c *usageCounts) listEntry(list key) {
-	i := 0
-	switch list {
-	case keyPromptTokensDetailsCamel:
-		i = ofPrompt
-	case keyCacheTokensDetails:
-		i = ofCache
-	case keyCandidatesTokensDetails:
-		i = ofOutput
-	default:
+func (it *item) clear() { it.kind, it.action, it.container = it.kind[:0], it.action[:0], 0 }
+
+// itemDone is at the event that tells an output item when it is done.
+func (f *facts) itemDone() {
+	switch string(f.item.kind) {
+	case "web_search_call", "file_search_call", "code_interpreter_call":
+		f.more().done.add(&f.item)
+	}
+}
+
+// toolUsage takes tool_usage.web_search.num_requests of a Responses object:
+// the searches that are billed.
+func (f *facts) toolUsage(s *scanner, d int, raw []byte) {
+	if parentKey(s) != keyWebSearch || s.stack[f.base+d-3].key != keyToolUsage {
 		return
 	}
-	c.modal[i][c.entry.modality] += c.entry.count
-}
-
-// parseModality reads google.ai.generativelanguage.Modality. Google charges a
-// document as pictures of its pages.
-func parseModality(name []byte) modality {
-	switch string(bytes.ToUpper(name)) {
-	case "AUDIO":
-		return asAudio
-	case "IMAGE", "DOCUMENT":
-		return asImage
-	case "VIDEO":
-		return asVideo
-	}
-	return asText
-}
-
-// A whole is a vendor's total that is being shared out to leaf meters: what
-// no part takes is left for the last one, so that the sum stays the total.
-type whole struct {
-	u    *costs.Usage
-	left int64
-}
-
-// part gives n to a meter, or what is left if that is less.
-func (w *whole) part(m costs.Meter, n int64) {
-	n = min(max(n, 0), w.left)
-	w.u.Set(m, n)
-	w.left -= n
-}
-
-// detail is part for a count that may be absent, and then stays unknown.
-func (w *whole) detail(m costs.Meter, n int64, ok bool) {
-	if ok {
-		w.part(m, n)
+	if n, ok := count(raw); ok {
+		f.more().billed = n
 	}
 }
 
-// details are the parts of OpenAI's totals, from either spelling of the object
-// that holds them.
-type details struct {
-	t      *countTable
-	places [3]key
+// duration takes the length of the audio that a verbose transcription tells,
+// in seconds.
+func (f *facts) duration(raw []byte) {
+	if n, ok := costs.ParseMicros(raw); ok && f.api == Transcriptions {
+		f.more().audio = n
+	}
 }
 
-func (d details) get(k key) (int64, bool) {
-	for _, p := range d.places {
-		if n, ok := d.t.get(p, k); ok {
-			return n, true
+// consumed returns a reading with the extras among its usage. Pictures and
+// audio count where no usage object says what they were.
+func (f *facts) consumed(r Reading) Reading {
+	e := f.extras
+	if e == nil {
+		return r
+	}
+	set := func(m costs.Meter, n int64) {
+		if _, known := r.Usage.Get(m); !known && n > 0 {
+			r.Usage.Set(m, n)
 		}
 	}
-	return 0, false
-}
-
-// openAI reads the usage of chat, Responses, embeddings, images and
-// transcriptions, and of the many that have taken over their shape. Details
-// are parts of the totals, with these exceptions, which the identity
-// total = input + output + x tells:
-//   - x is the reasoning tokens: they are beside completion_tokens (xAI chat);
-//   - x is the cached and written tokens: they are beside prompt_tokens
-//     (Anthropic's figures under OpenAI's names);
-//   - x is anything else: output that no member names (thinking, at Gemini's
-//     OpenAI-compatible endpoint).
-func (c *usageCounts) openAI(api API) costs.Usage {
-	var u costs.Usage
-	in := details{&c.n, [3]key{keyPromptTokensDetails, keyInputTokensDetails, keyInputTokenDetails}}
-	out := details{&c.n, [3]key{keyCompletionTokensDetails, keyOutputTokensDetails, keyOutputTokenDetails}}
-	total, hasTotal := c.n.get(keyNone, keyTotalTokens)
-	input, hasIn := c.n.first(keyPromptTokens, keyInputTokens)
-	output, hasOut := c.n.first(keyCompletionTokens, keyOutputTokens)
-	if !hasIn && hasTotal && !hasOut { // embeddings and rerankers of some servers
-		input, hasIn = total, true
+	web := max(e.items.web, e.done.web)
+	if e.billed >= 0 {
+		web = e.billed
 	}
-	read, hasRead := in.get(keyCachedTokens)
-	if !hasRead {
-		read, hasRead = c.n.first(keyCachedTokens, keyPromptCacheHitTokens, keyCacheReadInputTokens)
-	}
-	written, hasWritten := in.get(keyCacheWriteTokens)
-	if !hasWritten {
-		written, hasWritten = c.n.first(keyCacheCreationInputTokens)
-	}
-	reasoning, hasReasoning := out.get(keyReasoningTokens)
-	if hasTotal && hasIn && hasOut {
-		switch extra := total - input - output; {
-		case extra <= 0:
-		case extra == read+written && extra != reasoning:
-			input += extra
-		default:
-			output += extra
-			if !hasReasoning {
-				reasoning, hasReasoning = extra, true
-			}
+	set(costs.WebSearches, web)
+	set(costs.FileSearches, max(e.items.file, e.done.file))
+	set(costs.CodeSessions, max(e.items.sessions, e.done.sessions))
+	if e.queries > 0 {
+		m := costs.GroundingMeter(r.ServedModel)
+		if m == costs.GroundedPrompts {
+			set(m, 1)
+		} else {
+			set(m, e.queries)
 		}
 	}
-	if hasIn {
-		w := whole{&u, input}
-		c.openAIInput(&w, in, read, hasRead)
-		w.detail(costs.InputCacheWrite, written, hasWritten)
-		u.Set(costs.Input, w.left)
+	if !r.HasUsage && (e.images > 0 || e.audio > 0) {
+		set(costs.Images, e.images)
+		set(costs.AudioMicros, e.audio)
+		r.HasUsage = true
 	}
-	if hasOut {
-		w := whole{&u, output}
-		w.detail(costs.OutputReasoning, reasoning, hasReasoning)
-		n, ok := out.get(keyAudioTokens)
-		w.detail(costs.OutputAudio, n, ok)
-		n, ok = out.get(keyImageTokens)
-		if _, split := out.get(keyTextTokens); api == Images && !ok && !split {
-			n, ok = w.left, true // what an image model puts out is pictures
-		}
-		w.detail(costs.OutputImage, n, ok)
-		u.Set(costs.Output, w.left)
-	}
-	return u
-}
-
-// openAIInput shares out the cached input and the input by modality.
-// cached_tokens_details says which modality the cached tokens are of.
-func (c *usageCounts) openAIInput(w *whole, in details, read int64, hasRead bool) {
-	cachedAudio, hasCachedAudio := c.n.get(keyCachedTokensDetails, keyAudioTokens)
-	cachedImage, hasCachedImage := c.n.get(keyCachedTokensDetails, keyImageTokens)
-	if hasRead {
-		cached := whole{w.u, min(read, w.left)}
-		w.left -= cached.left
-		cached.detail(costs.InputCacheReadAudio, cachedAudio, hasCachedAudio)
-		cached.detail(costs.InputCacheReadImage, cachedImage, hasCachedImage)
-		w.u.Set(costs.InputCacheRead, cached.left)
-	}
-	n, ok := in.get(keyAudioTokens)
-	w.detail(costs.InputAudio, n-cachedAudio, ok)
-	n, ok = in.get(keyImageTokens)
-	w.detail(costs.InputImage, n-cachedImage, ok)
-}
-
-// anthropic reads a Messages usage, which is disjoint as it comes. Within a
-// stream later figures overwrite earlier ones, member by member.
-func (c *usageCounts) anthropic(u costs.Usage) costs.Usage {
-	if n, ok := c.n.get(keyNone, keyInputTokens); ok {
-		u.Set(costs.Input, n)
-	}
-	if n, ok := c.n.get(keyNone, keyCacheReadInputTokens); ok {
-		u.Set(costs.InputCacheRead, n)
-	}
-	c.anthropicWrites(&u)
-	if n, ok := c.n.get(keyNone, keyOutputTokens); ok {
-		thinking, has := c.n.get(keyOutputTokensDetails, keyThinkingTokens)
-		if !has {
-			thinking, has = u.Get(costs.OutputReasoning)
-		}
-		w := whole{&u, n}
-		w.detail(costs.OutputReasoning, thinking, has)
-		u.Set(costs.Output, w.left)
-	}
-	return u
-}
-
-// anthropicWrites shares out cache_creation_input_tokens by lifetime. The
-// split may come in message_start alone; it holds while the total is its sum.
-func (c *usageCounts) anthropicWrites(u *costs.Usage) {
-	total, hasTotal := c.n.get(keyNone, keyCacheCreationInputTokens)
-	short, hasShort := c.n.get(keyCacheCreation, keyEphemeral5mInputTokens)
-	long, hasLong := c.n.get(keyCacheCreation, keyEphemeral1hInputTokens)
-	if !hasShort && !hasLong {
-		if !hasTotal {
-			return
-		}
-		short, hasShort = u.Get(costs.InputCacheWrite5m)
-		long, hasLong = u.Get(costs.InputCacheWrite1h)
-		if short+long > total {
-			short, long = 0, 0 // it was of another total
-		}
-	}
-	if !hasTotal {
-		total = short + long
-	}
-	w := whole{u, total}
-	w.detail(costs.InputCacheWrite5m, short, hasShort)
-	w.detail(costs.InputCacheWrite1h, long, hasLong)
-	if _, known := u.Get(costs.InputCacheWrite); known || w.left > 0 || !hasShort && !hasLong {
-		u.Set(costs.InputCacheWrite, w.left)
-	}
-}
-
-// gemini reads usageMetadata: cached tokens are part of the prompt's, thoughts
-// and tool results are beside the candidates' and the prompt's.
-func (c *usageCounts) gemini() costs.Usage {
-	var u costs.Usage
-	if n, ok := c.n.get(keyNone, keyPromptTokenCount); ok {
-		c.geminiPrompt(whole{&u, n})
-	}
-	if n, ok := c.n.get(keyNone, keyToolUsePromptTokenCount); ok {
-		u.Set(costs.InputTool, n)
-	}
-	if n, ok := c.n.get(keyNone, keyCandidatesTokenCount); ok {
-		out := &c.modal[ofOutput]
-		w := whole{&u, n}
-		w.detail(costs.OutputAudio, out[asAudio], out[asAudio] > 0)
-		w.detail(costs.OutputImage, out[asImage], out[asImage] > 0)
-		u.Set(costs.Output, w.left)
-	}
-	if n, ok := c.n.get(keyNone, keyThoughtsTokenCount); ok {
-		u.Set(costs.OutputReasoning, n)
-	}
-	return u
-}
-
-func (c *usageCounts) geminiPrompt(w whole) {
-	prompt, cache := &c.modal[ofPrompt], &c.modal[ofCache]
-	if n, ok := c.n.get(keyNone, keyCachedContentTokenCount); ok {
-		cached := whole{w.u, min(n, w.left)}
-		w.left -= cached.left
-		cached.detail(costs.InputCacheReadAudio, cache[asAudio], cache[asAudio] > 0)
-		cached.detail(costs.InputCacheReadImage, cache[asImage], cache[asImage] > 0)
-		cached.detail(costs.InputCacheReadVideo, cache[asVideo], cache[asVideo] > 0)
-		w.u.Set(costs.InputCacheRead, cached.left)
-	} else {
-		*cache = modalities{}
-	}
-	w.detail(costs.InputAudio, prompt[asAudio]-cache[asAudio], prompt[asAudio] > 0)
-	w.detail(costs.InputImage, prompt[asImage]-cache[asImage], prompt[asImage] > 0)
-	w.detail(costs.InputVideo, prompt[asVideo]-cache[asVideo], prompt[asVideo] > 0)
-	w.u.Set(costs.Input, w.left)
+	return r
 }
