@@ -17,6 +17,7 @@ type traits struct {
 	// usage is what the upstream does when stream_options.include_usage is asked of it.
 	usage atomic.Int32
 	none  atomic.Uint32 // an apiSet: the APIs that it has answered for that it does not know their path
+	some  atomic.Bool   // models has entries: most upstreams have none, and no request waits for mu then
 
 	mu     sync.Mutex // guards the following field
 	models map[string]modelTraits
@@ -35,6 +36,9 @@ const maxModels = 1024
 func (t *traits) lacks() apiSet { return apiSet(t.none.Load()) }
 
 func (t *traits) model(name string) modelTraits {
+	if !t.some.Load() {
+		return modelTraits{}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.models[name]
@@ -44,10 +48,14 @@ func (t *traits) modelLacks(name string) apiSet { return t.model(name).lacks }
 
 // remember keeps what a manner of asking has shown to be needed.
 func (t *traits) remember(model string, m manner) {
+	if m == (manner{}) {
+		return
+	}
 	t.none.Or(uint32(m.lacks))
 	if m.modelLacks == 0 && m.limit == "" {
 		return
 	}
+	t.some.Store(true)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.models == nil || len(t.models) >= maxModels {
