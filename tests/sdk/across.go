@@ -145,6 +145,9 @@ func (x crossing) judge(p program, l line) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	to, name, _ := strings.Cut(l.Case, ":")
 	home := p.home(name)
+	if strings.HasPrefix(name, "embeddings") {
+		return x.judgeEmbeddings(p, l)
+	}
 	if m, ok := l.Seen.(map[string]any); ok && m["raised"] != nil {
 		return []string{fmt.Sprintf("raised %v", m["raised"])}
 	}
@@ -335,6 +338,7 @@ func (p program) targetModels() map[string]any {
 		m := models(vendor, p.name)
 		maps.Copy(m, map[string]any{
 			"think":    map[string]string{"openai": "gpt-5-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}[vendor],
+			"embed":    embedModels[vendor],
 			"long":     m["chat"].(string) + "-mock-words-50",
 			"failing":  m["chat"].(string) + "-mock-words-50-tps-100-failat-8",
 			"prefixed": map[string]string{"openai": "openai/", "anthropic": "claude/", "gemini": "google/"}[vendor] + m["chat"].(string),

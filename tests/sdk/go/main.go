@@ -145,7 +145,7 @@ func run() error {
 		"sashabaranov":     func() ([]*Case, error) { return sashabaranov(), nil },
 		"openai":           func() ([]*Case, error) { return openaiGo(), nil },
 		"anthropic":        func() ([]*Case, error) { return anthropicGo(), nil },
-		"across-openai":    func() ([]*Case, error) { return across(acrossOpenAI) },
+		"across-openai":    acrossOpenAICases,
 		"across-anthropic": func() ([]*Case, error) { return across(acrossAnthropic) },
 	}
 	if len(os.Args) != 2 || suites[os.Args[1]] == nil {

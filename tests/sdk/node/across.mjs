@@ -113,6 +113,13 @@ async function failing(talk) {
   }
 }
 
+// Texts to embed, the last of them with the name of the case.
+export const few = () => ["one", "two words", tagged("three words more")];
+export const many = () => [...Array(150).keys()].map((i) => `word${i} of ${i % 7}`).concat(tagged("the last"));
+
+// What embeddings are: all that can be compared, which the last one cannot, since its text names the case.
+export const vectors = (all) => ({ count: all.length, vectors: all.slice(0, -1) });
+
 // The cases of one API.
 export function scenarios(prefix, Talk) {
   const cases = {};

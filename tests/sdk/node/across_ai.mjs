@@ -1,9 +1,9 @@
 // Every vendor's models by the Vercel AI SDK: its OpenAI provider (Chat and Responses) and its Anthropic one.
-import { BASE, CITY_SCHEMA, KEY, SYSTEM, error, run } from "./harness.mjs";
-import { scenarios, toolList, turn } from "./across.mjs";
+import { BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, error, run } from "./harness.mjs";
+import { few, many, scenarios, toolList, turn, vectors } from "./across.mjs";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
-import { Output, generateText, jsonSchema, streamText, tool } from "ai";
+import { Output, embedMany, generateText, jsonSchema, streamText, tool } from "ai";
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
 const openai = createOpenAI({ baseURL: BASE + "/v1", apiKey: KEY });
@@ -87,4 +87,16 @@ class Claude extends Talk {
   shows = true;
 }
 
-await run({ ...scenarios("", Chat), ...scenarios("responses_", Responses), ...scenarios("claude_", Claude) });
+async function embed(c, values) {
+  const providerOptions = { openai: { dimensions: 16 } };
+  const r = await embedMany({ model: openai.embedding(MODELS.embed), values, providerOptions, maxRetries: 0 });
+  c.used(MODELS.embed, r.usage.tokens, 0);
+  return vectors(r.embeddings);
+}
+
+const embeddings = {
+  embeddings: (c) => embed(c, few()),
+  embeddings_many: (c) => embed(c, many()), // more than some vendors take at once
+};
+
+await run({ ...embeddings, ...scenarios("", Chat), ...scenarios("responses_", Responses), ...scenarios("claude_", Claude) });

@@ -1,6 +1,6 @@
 // Every vendor's models by the @google/genai package.
-import { BASE, CITY_SCHEMA, KEY, SYSTEM, all, error, run } from "./harness.mjs";
-import { scenarios, toolList, turn } from "./across.mjs";
+import { BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, all, error, run } from "./harness.mjs";
+import { few, many, scenarios, toolList, turn, vectors } from "./across.mjs";
 import { FunctionCallingConfigMode, GoogleGenAI } from "@google/genai";
 
 const retryOptions = { attempts: 3, initialDelay: 0.2, maxDelay: 0.5, jitter: 0 };
@@ -65,4 +65,16 @@ class Talk {
   }
 }
 
-await run(scenarios("", Talk));
+async function embed(c, contents) {
+  const config = { outputDimensionality: 16, taskType: "RETRIEVAL_QUERY" };
+  const r = await client.models.embedContent({ model: MODELS.embed, contents, config });
+  c.used(MODELS.embed, null, null);
+  return vectors(r.embeddings.map((e) => e.values));
+}
+
+const embeddings = {
+  embeddings: (c) => embed(c, few()),
+  embeddings_many: (c) => embed(c, many()), // more than Gemini takes at once
+};
+
+await run({ ...embeddings, ...scenarios("", Talk) });

@@ -1,6 +1,6 @@
 // Every vendor's models by the openai package, with Chat Completions and with Responses.
-import { BASE, CITY_SCHEMA, KEY, SYSTEM, error, run } from "./harness.mjs";
-import { scenarios, toolList, turn } from "./across.mjs";
+import { BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, error, run } from "./harness.mjs";
+import { few, many, scenarios, toolList, turn, vectors } from "./across.mjs";
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: BASE + "/v1", apiKey: KEY });
@@ -107,4 +107,16 @@ class Responses {
   }
 }
 
-await run({ ...scenarios("", Chat), ...scenarios("responses_", Responses) });
+async function embed(c, input, more) {
+  const r = await client.embeddings.create({ model: MODELS.embed, input, dimensions: 16, ...more });
+  c.used(MODELS.embed, r.usage.prompt_tokens, 0);
+  return vectors(r.data.map((d) => [...d.embedding]));
+}
+
+const embeddings = {
+  embeddings: (c) => embed(c, few()), // as base64, which the SDK asks for by itself
+  embeddings_numbers: (c) => embed(c, few(), { encoding_format: "float" }),
+  embeddings_many: (c) => embed(c, many()), // more than some vendors take at once
+};
+
+await run({ ...embeddings, ...scenarios("", Chat), ...scenarios("responses_", Responses) });

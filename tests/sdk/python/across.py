@@ -36,6 +36,20 @@ def _png():
 PICTURE = base64.b64encode(_png()).decode()
 
 
+def few():
+    """Texts to embed, the last of them with the name of the case."""
+    return ["one", "two words", tagged("three words more")]
+
+
+def many():
+    return [f"word{i} of {i % 7}" for i in range(150)] + [tagged("the last")]
+
+
+def vectors(all):
+    """What embeddings are: all that can be compared, which the last one cannot, since its text names the case."""
+    return {"count": len(all), "vectors": all[:-1]}
+
+
 def turn(text, calls, finish, thought=None):
     """A turn of the model: calls are (id, name, arguments). thought is None where the SDK cannot show it."""
     return {"text": text or "", "calls": calls, "finish": finish, "thought": thought}

@@ -5,8 +5,8 @@ import base64
 from google import genai
 from google.genai import errors, types
 
-from across import scenarios, tool_list, turn
-from harness import BASE, CITY_SCHEMA, KEY, SYSTEM, error, run
+from across import few, many, scenarios, tool_list, turn, vectors
+from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run
 
 client = genai.Client(api_key=KEY, http_options=types.HttpOptions(
     base_url=BASE, retry_options=types.HttpRetryOptions(attempts=3, initial_delay=0.2, max_delay=0.5, jitter=0,
@@ -67,6 +67,24 @@ class Talk:
     def pieces(self):
         for k in client.models.generate_content_stream(**self.wish()):
             yield k.text
+
+
+@case
+def embeddings(c):
+    return _embed(c, few())
+
+
+@case
+def embeddings_many(c):
+    """More than Gemini takes at once."""
+    return _embed(c, many())
+
+
+def _embed(c, texts):
+    r = client.models.embed_content(model=MODELS["embed"], contents=texts,
+                                    config=types.EmbedContentConfig(output_dimensionality=16, task_type="RETRIEVAL_QUERY"))
+    c.used(MODELS["embed"], r.usage_metadata.prompt_token_count if r.usage_metadata else None, None)
+    return vectors([e.values for e in r.embeddings])
 
 
 scenarios(Talk)

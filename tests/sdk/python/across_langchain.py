@@ -2,10 +2,10 @@
 
 import openai
 from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
-from langchain_openai import ChatOpenAI
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
-from across import scenarios, tool_list, turn
-from harness import BASE, CITY_SCHEMA, KEY, SYSTEM, error, run
+from across import few, many, scenarios, tool_list, turn, vectors
+from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run
 
 
 class Chat:
@@ -79,6 +79,25 @@ class Responses(Chat):
 
     def thought(self, r):
         return "".join(p["text"] for b in r.content if isinstance(b, dict) and b["type"] == "reasoning" for p in b.get("summary", []))
+
+
+@case
+def embeddings(c):
+    return _embed(c, few())
+
+
+@case
+def embeddings_many(c):
+    """More than some vendors take at once."""
+    return _embed(c, many())
+
+
+def _embed(c, texts):
+    e = OpenAIEmbeddings(model=MODELS["embed"], base_url=BASE + "/v1", api_key=KEY, dimensions=16,
+                         check_embedding_ctx_length=False, max_retries=0)
+    got = e.embed_documents(texts)
+    c.used(MODELS["embed"], None, 0)
+    return vectors(got)
 
 
 scenarios(Chat)

@@ -4,8 +4,8 @@ import json
 
 import openai
 
-from across import scenarios, tool_list, turn
-from harness import BASE, CITY_SCHEMA, KEY, SYSTEM, error, run
+from across import few, many, scenarios, tool_list, turn, vectors
+from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run
 
 client = openai.OpenAI(base_url=BASE + "/v1", api_key=KEY)
 
@@ -133,6 +133,29 @@ class Responses(Talk):
             for e in s:
                 if e.type == "response.output_text.delta":
                     yield e.delta
+
+
+@case
+def embeddings(c):
+    """As base64, which the SDK asks for by itself."""
+    return _embed(c, few())
+
+
+@case
+def embeddings_numbers(c):
+    return _embed(c, few(), encoding_format="float")
+
+
+@case
+def embeddings_many(c):
+    """More than some vendors take at once."""
+    return _embed(c, many())
+
+
+def _embed(c, texts, **kw):
+    r = client.embeddings.create(model=MODELS["embed"], input=texts, dimensions=16, **kw)
+    c.used(MODELS["embed"], r.usage.prompt_tokens, 0)
+    return vectors([d.embedding for d in r.data])
 
 
 scenarios(Chat)
