@@ -56,6 +56,20 @@ func isHeaderText(s string) bool {
 	return true
 }
 
+// readWhole begins to read a JSON reply.
+func (a *attempt) readWhole() {
+	a.whole = wholes.Get().(*wire.Reply)
+	a.whole.Reset(a.api)
+	a.whole.SetVendor(a.target.Provider.priceAs, a.model)
+}
+
+// readStream begins to read an event stream.
+func (a *attempt) readStream(o wire.StreamOptions) {
+	a.stream = streams.Get().(*wire.Stream)
+	a.stream.Reset(a.api, o)
+	a.stream.SetVendor(a.target.Provider.priceAs, a.model)
+}
+
 // reading is what the reply has said so far.
 func (a *attempt) reading() wire.Reading {
 	switch {
@@ -94,8 +108,14 @@ func (a *attempt) settle() {
 // provider's last word, its last word before a break, or our own count.
 func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 	switch {
+	case a.onlyLooks():
+		return costs.Usage{}, ""
 	case r.HasUsage && r.Final:
 		return r.Usage, ledger.FromProvider
+	case a.api == wire.Speech && a.resp != nil && a.resp.StatusCode == http.StatusOK:
+		var u costs.Usage
+		u.Set(costs.Characters, a.c.p.inputCharacters(a.x))
+		return u, ledger.Estimated
 	case !a.x.Endpoint.Metered:
 		if a.resp == nil {
 			return costs.Usage{}, ""
@@ -122,6 +142,16 @@ func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 		return u, ""
 	}
 	return u, source
+}
+
+// onlyLooks reports whether the request makes nothing: a reply to it may tell
+// the usage of a stored response, which was counted when it was made.
+func (a *attempt) onlyLooks() bool {
+	switch a.c.r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete:
+		return true
+	}
+	return false
 }
 
 // closeCall hands the call to the recorder, once, before the reply's last

@@ -400,8 +400,7 @@ const maxCarried = 64 << 20
 
 // relayCarried carries a whole reply across dialects.
 func (a *attempt) relayCarried(body io.Reader) *failure {
-	a.whole = wholes.Get().(*wire.Reply)
-	a.whole.Reset(a.api)
+	a.readWhole()
 	buf, whole, err := readUpTo(body, a.resp.ContentLength, maxCarried)
 	if err != nil {
 		return a.cut(err)

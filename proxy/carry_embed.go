@@ -335,6 +335,7 @@ func (p *embedPart) read(a *attempt) {
 		return
 	}
 	whole := wire.NewReply(a.api)
+	whole.SetVendor(a.target.Provider.priceAs, a.model)
 	whole.Feed(buf)
 	p.reading = whole.Reading()
 	if bad := wire.CheckReply(a.api, p.resp.Header.Get("Content-Type"), buf, true, whole); bad != nil {

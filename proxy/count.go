@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"unicode/utf8"
 
 	"weir/internal/tokens"
 	"weir/proxy/wire"
@@ -70,6 +71,20 @@ func (c *counter) countOutput(model string, r *wire.Reading) int64 {
 	}
 	n, _ := c.c.CountBytes(model, r.Text)
 	return n
+}
+
+// inputCharacters is how many characters of text a request holds, at most
+// where its body is too large to be looked through once more.
+func (p *Proxy) inputCharacters(x *Exchange) (n int64) {
+	if x.Body == nil || len(x.View.Texts) == 0 {
+		return 0
+	}
+	body := x.Body.readable()
+	if body.file != nil {
+		return textSize(&x.View)
+	}
+	x.View.EachText(body.data, func(text []byte) { n += int64(utf8.RuneCount(text)) })
+	return n + x.View.TextRest
 }
 
 // inputTokens is our own count of a request's input; 0: there is nothing to count.

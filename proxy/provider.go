@@ -22,6 +22,7 @@ type Provider struct {
 	deployments map[string]string
 	models      []string // configured names and globs
 	headers     http.Header
+	priceAs     string // price book's id of the vendor; "": nobody's
 	transport   *transport
 	facts       *factBook // what its models can do
 
@@ -53,7 +54,7 @@ func newProvider(s ProviderSettings, t *transport) (*Provider, error) {
 	p := &Provider{
 		Name: s.Name, kindName: s.Kind, kind: k, base: u, key: s.APIKey,
 		version: s.APIVersion, deployments: s.Deployments, models: s.Models,
-		transport: t, traits: new(traits),
+		priceAs: s.PriceAs, transport: t, traits: new(traits),
 		mu: new(sync.Mutex), breakers: make(map[string]*breaker),
 	}
 	for name, value := range s.Headers {

@@ -60,6 +60,7 @@ type ProviderSettings struct {
 	Headers     map[string]string // sent with every request
 	Can         []capability.Said // what its models can do; goes before Settings.Models
 	APIs        []string          // that it is asked by; nil = those that its kind has
+	PriceAs     string            // price book's id of the vendor, which says how its usage counts; "" = nobody's
 }
 
 // RouteSettings map the names that clients ask for onto targets.

@@ -75,8 +75,7 @@ func sniff(body io.Reader) (io.Reader, bool) {
 // relayArray passes a stream that is one JSON array, as Gemini writes it
 // where events were not asked for: every element as it comes.
 func (a *attempt) relayArray(body io.Reader) *failure {
-	a.whole = wholes.Get().(*wire.Reply)
-	a.whole.Reset(a.api)
+	a.readWhole()
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	n, err := io.ReadAtLeast(body, *buf, 1)
@@ -118,8 +117,7 @@ type eventRelay struct {
 // relayEvents copies an event stream, whole events at a time, with a flush
 // for each read.
 func (a *attempt) relayEvents(body io.Reader) *failure {
-	a.stream = streams.Get().(*wire.Stream)
-	a.stream.Reset(a.api, wire.StreamOptions{StripUsage: a.asked && a.carry == nil})
+	a.readStream(wire.StreamOptions{StripUsage: a.asked && a.carry == nil})
 	e := &eventRelay{a: a}
 	buf := eventBuffers.Get().(*[]byte)
 	defer eventBuffers.Put(buf)
@@ -354,11 +352,9 @@ func (a *attempt) relayRaw(body io.Reader, events bool) *failure {
 	switch {
 	case a.api == wire.Raw:
 	case events:
-		a.stream = streams.Get().(*wire.Stream)
-		a.stream.Reset(a.api, wire.StreamOptions{})
+		a.readStream(wire.StreamOptions{})
 	default:
-		a.whole = wholes.Get().(*wire.Reply)
-		a.whole.Reset(a.api)
+		a.readWhole()
 	}
 	if events {
 		return a.copyLive(nil, body)

@@ -54,8 +54,7 @@ func plainBody(resp *http.Response) (body io.Reader, err error) {
 // far as it is small, and judged before it goes out.
 func (a *attempt) relayWhole(body io.Reader) *failure {
 	if a.x.Endpoint.JSON || a.x.Endpoint.Metered || a.makesObject() {
-		a.whole = wholes.Get().(*wire.Reply)
-		a.whole.Reset(a.api)
+		a.readWhole()
 	}
 	if a.c.r.Method == http.MethodHead || a.resp.StatusCode == http.StatusNotModified {
 		return a.answer(nil)
