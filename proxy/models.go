@@ -14,15 +14,13 @@ func modelsEndpoint(p *Provider) wire.Endpoint {
 	return wire.Endpoint{API: wire.Models, Dialect: p.kind.dialect}
 }
 
-// refreshCatalogs asks the providers of a dialect for their models, all at
-// once; nil: all providers.
-func (st *State) refreshCatalogs(ctx context.Context, d wire.Dialect, wanted func(*Provider) bool) {
+// refreshCatalogs asks providers for their models, all at once.
+func (st *State) refreshCatalogs(ctx context.Context, wanted func(*Provider) bool) {
 	var wg sync.WaitGroup
 	for _, p := range st.providers {
-		if d != nil && !p.speaks(d) || !wanted(p) {
-			continue
+		if wanted(p) {
+			wg.Go(func() { p.catalog.refresh(ctx, catalogRest) })
 		}
-		wg.Go(func() { p.catalog.refresh(ctx, catalogRest) })
 	}
 	wg.Wait()
 }
@@ -68,9 +66,10 @@ func (p *Proxy) answerOwn(r *http.Request, x *Exchange, body []byte) error {
 	return nil
 }
 
-// models lists the names that a request of this caller and dialect could use:
-// routes by name, then what the providers are known to serve; a name that
-// alone would not lead to its provider stands as provider/model.
+// models lists the names that a conversation of this caller could use, which is
+// carried to providers of other dialects: routes by name, then what the
+// providers are known to serve, those of the caller's own dialect first; a name
+// that alone would not lead to its provider stands as provider/model.
 func (st *State) models(ctx context.Context, x *Exchange) []string {
 	d := x.Endpoint.Dialect
 	var out []string
@@ -83,23 +82,27 @@ func (st *State) models(ctx context.Context, x *Exchange) []string {
 		}
 	}
 	for _, r := range st.routes {
-		if slices.ContainsFunc(append(slices.Clone(r.targets), r.fallbacks...), func(t Target) bool { return t.Provider.speaks(d) }) {
-			add(r.Model)
-		}
+		add(r.Model)
 	}
-	st.refreshCatalogs(ctx, d, func(p *Provider) bool { return len(p.models) == 0 && p.catalog.stale(catalogFresh) })
+	st.refreshCatalogs(ctx, func(p *Provider) bool {
+		return p.usable() && len(p.models) == 0 && p.catalog.stale(catalogFresh)
+	})
+	var own, others []*Provider
 	served := make(map[string]int)
 	for _, p := range st.providers {
-		if p.speaks(d) && p.usable() {
-			for _, m := range p.served() {
-				served[m]++
-			}
+		switch {
+		case !p.usable():
+			continue
+		case p.speaks(d):
+			own = append(own, p)
+		default:
+			others = append(others, p)
+		}
+		for _, m := range p.served() {
+			served[m]++
 		}
 	}
-	for _, p := range st.providers {
-		if !p.speaks(d) || !p.usable() {
-			continue
-		}
+	for _, p := range append(own, others...) {
 		for _, m := range p.served() {
 			if served[m] > 1 || !p.knows(m) {
 				m = p.Name + "/" + m

@@ -245,9 +245,9 @@ func TestModels(t *testing.T) {
 			t.Errorf("%s: %s, want %s", path, s, want)
 		}
 	}
-	check("/v1/models", "fast a one/b two/b c")
-	check("/v1/models", "claude-9", "Anthropic-Version", "2023-06-01")
-	check("/v1beta/models", "models/gemini-9")
+	check("/v1/models", "fast a one/b two/b c claude-9 gemini-9")
+	check("/v1/models", "fast claude-9 a one/b two/b c gemini-9", "Anthropic-Version", "2023-06-01")
+	check("/v1beta/models", "models/fast models/gemini-9 models/a models/one/b models/two/b models/c models/claude-9")
 	for path, want := range map[string]int{"/v1/models/a": 200, "/v1/models/fast": 200, "/v1/models/one%2Fb": 200, "/v1/models/one/b": 200, "/v1/models/gpt-5": 200, "/v1/models/zzz": 404} {
 		if resp, got := g.do("GET", path, ""); resp.StatusCode != want {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, got)

@@ -199,7 +199,7 @@ func (st *State) only(x *Exchange) (plan, error) {
 func (st *State) server(ctx context.Context, x *Exchange) (plan, error) {
 	found := st.knowing(x.Model)
 	if len(found) == 0 { // perhaps a model that an upstream has had since we asked
-		st.refreshCatalogs(ctx, nil, func(p *Provider) bool { return len(p.models) == 0 })
+		st.refreshCatalogs(ctx, func(p *Provider) bool { return len(p.models) == 0 })
 		found = st.knowing(x.Model)
 	}
 	// Of several, those that can take this very request, as it is where that can be.
