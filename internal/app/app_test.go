@@ -477,13 +477,13 @@ func TestKinds(t *testing.T) {
 		h := start(t, text)
 		ask := map[string]func() (int, string){
 			"openai": func() (int, string) {
-				return h.do("POST", h.URL()+"/v1/embeddings", `{"model":"p/m","input":"hi"}`)
+				return h.do("POST", h.URL()+"/v1/completions", `{"model":"p/m","prompt":"hi"}`)
 			},
 			"anthropic": func() (int, string) {
 				return h.do("POST", h.URL()+"/v1/messages/count_tokens", `{"model":"p/m","messages":[{"role":"user","content":"hi"}]}`)
 			},
 			"gemini": func() (int, string) {
-				return h.do("POST", h.URL()+"/v1beta/models/m:embedContent", `{"content":{"parts":[{"text":"hi"}]}}`, "x-weir-provider", "p")
+				return h.do("POST", h.URL()+"/v1beta/models/m:countTokens", `{"contents":[{"parts":[{"text":"hi"}]}]}`, "x-weir-provider", "p")
 			},
 		}
 		for dialect, f := range ask {
