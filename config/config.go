@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"weir/internal/capability"
 )
 
 // A Config is a valid configuration, its defaults filled in.
@@ -37,6 +39,7 @@ type Config struct {
 	Discover    bool          // providers were added from the environment
 	Providers   []Provider    // in the order of the file, then of the environment
 	Routes      []Route
+	Models      []capability.Said // what models can do, against what is known of their names
 	Capture     Capture
 	Responses   Responses
 	Telemetry   Telemetry
@@ -87,6 +90,7 @@ type Provider struct {
 	APIVersion  string
 	Deployments map[string]string // azure: model → deployment
 	Models      []string          // names and globs that it is known to serve
+	Can         []capability.Said // what they can do there; goes before Config.Models
 	Headers     map[string]Secret // sent with every request
 	APIs        []string          // that it is asked by; nil = those that its kind has
 	From        string            // the environment variable that it was found by; "" = the file

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"weir/internal/capability"
 )
 
 // table is the file: every key there is, and every key there will be.
@@ -27,6 +29,7 @@ var table = object(
 	key("discover", "Add the providers whose key is in the environment. Default: on where the file names no providers.", onOff, func(c *Config) *bool { return &c.Discover }),
 	key("providers", "The upstream accounts, by name.", dict(providerShape, func(p *Provider) *string { return &p.Name }), func(c *Config) *[]Provider { return &c.Providers }),
 	key("routes", "Names that clients ask for. The first that matches wins.", list(routeShape), func(c *Config) *[]Route { return &c.Routes }),
+	key("models", "What models can do, by name or glob, where it is other than docs/models.md says; the first that speaks of a thing counts.", modelsShape, func(c *Config) *[]capability.Said { return &c.Models }),
 	key("capture", "Keeping request and reply bodies.", captureShape, func(c *Config) *Capture { return &c.Capture }),
 	key("responses", "State of the Responses API (store, previous_response_id) for upstreams that have none.", responsesShape, func(c *Config) *Responses { return &c.Responses }),
 	key("telemetry", "OpenTelemetry traces.", telemetryShape, func(c *Config) *Telemetry { return &c.Telemetry }),
@@ -73,7 +76,7 @@ var providerShape = object(
 	fileOf("api_key", apiKey),
 	key("api_version", "Azure: the data-plane version.", text, func(p *Provider) *string { return &p.APIVersion }),
 	key("deployments", "Azure: model → deployment.", lookup(text), func(p *Provider) *map[string]string { return &p.Deployments }),
-	key("models", "Names and globs that it is known to serve, beside what it lists itself.", list(text), func(p *Provider) *[]string { return &p.Models }),
+	providerModels,
 	key("headers", "Headers sent with every request.", lookup(secret), func(p *Provider) *map[string]Secret { return &p.Headers }),
 	key("apis", "The APIs that it is asked by, all of them: "+strings.Join(apiNames, ", ")+". Default: what its kind is known to have; for OpenAI-compatible servers beside OpenAI's own it is found out whether they have the Responses API.",
 		list(apiShape), func(p *Provider) *[]string { return &p.APIs }),

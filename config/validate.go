@@ -55,6 +55,7 @@ func (c *Config) validate(d *decoder) {
 	for i := range c.Routes {
 		c.validateRoute(d, i)
 	}
+	c.validateSaid(d, "models", c.Models)
 	c.warnUnreachable(d)
 	if len(c.Providers) == 0 {
 		d.warn(&c.Providers, "set a provider's key in the environment ("+strings.Join(Variables()[:3], ", ")+" …) or name one under providers", "there are no providers")
@@ -189,6 +190,7 @@ func (c *Config) validateModels(d *decoder, where string, p *Provider) {
 			d.at(&p.Models[i], "", "%s.models: %q is not a name or glob", where, clip(m))
 		}
 	}
+	c.validateSaid(d, where+".models", p.Can)
 	if p.BaseURL != "" && c.isSelf(p.BaseURL) && p.Kind != "mock" {
 		d.at(&p.BaseURL, "", "%s.base_url: this is Weir's own address: calls would go in a circle", where)
 	}

@@ -22,6 +22,7 @@ type routeRow struct {
 	APIs     []string `json:"apis"`    // that the provider is asked by; "?": to be found out
 	Model    string   `json:"model"`   // "" = the asked name
 	Weight   int      `json:"weight"`  // 0 for fallbacks
+	Can      *canRow  `json:"can,omitempty"` // what is known of the model
 	Note     string   `json:"note,omitempty"`
 }
 
@@ -81,17 +82,22 @@ func routeRows(c *config.Config) []routeRow {
 
 func newRouteRow(c *config.Config, id string, r config.Route, t config.Target, as string) routeRow {
 	p := c.Provider(t.Provider) // a valid configuration has it
-	row := routeRow{ID: id, Route: r.Model, As: as, Provider: t.Provider, Kind: p.Kind, Dialect: dialectText(p.Kind), APIs: app.ProviderAPIs(p), Model: t.Model}
+	row := routeRow{ID: id, Route: r.Model, As: as, Provider: t.Provider, Kind: p.Kind, Dialect: dialectText(p.Kind), APIs: app.ProviderAPIs(p), Model: t.Model, Can: newCanRow(factsOf(c, r, t))}
 	if as == "target" {
 		row.Weight = t.Weight
 	}
 	carried := lacking(app.ProviderAPIs(c.Provider(r.Targets[0].Provider)), row.APIs)
-	switch {
-	case !p.HasKey() && c.Auth != config.AuthPassthrough:
-		row.Note = "no api_key: passed over"
-	case len(carried) > 0:
-		row.Note = "carried for callers of " + strings.Join(carried, ", ")
+	var notes []string
+	if len(carried) > 0 {
+		notes = append(notes, "carried for callers of "+strings.Join(carried, ", "))
 	}
+	if over := passedOver(c, r, t); over != "" {
+		notes = append(notes, over)
+	}
+	if !p.HasKey() && c.Auth != config.AuthPassthrough {
+		notes = []string{"no api_key: passed over"}
+	}
+	row.Note = strings.Join(notes, "; ")
 	return row
 }
 

@@ -17,6 +17,7 @@ func settings(c *config.Config, mockURL string) proxy.Settings {
 		Drain:     proxy.Drain{Time: c.Drain.Time, Bytes: c.Drain.Bytes},
 		Responses: proxy.ResponsesSettings{State: c.Responses.State, Retention: c.Responses.Retention},
 	}
+	s.Models = slices.Clone(c.Models)
 	for i := range c.Providers {
 		s.Providers = append(s.Providers, provider(&c.Providers[i], mockURL))
 	}
@@ -32,7 +33,7 @@ func settings(c *config.Config, mockURL string) proxy.Settings {
 func provider(p *config.Provider, mockURL string) proxy.ProviderSettings {
 	s := proxy.ProviderSettings{
 		Name: p.Name, Kind: p.Kind, BaseURL: p.BaseURL, APIKey: string(p.APIKey), APIVersion: p.APIVersion,
-		Deployments: maps.Clone(p.Deployments), Models: slices.Clone(p.Models),
+		Deployments: maps.Clone(p.Deployments), Models: slices.Clone(p.Models), Can: slices.Clone(p.Can),
 		APIs: slices.Clone(p.APIs),
 	}
 	if p.Kind == "mock" && p.BaseURL == "" {
