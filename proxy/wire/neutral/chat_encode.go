@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// chatFromResponses are members that Responses and chat write alike.
-var chatFromResponses = []string{"safety_identifier", "prompt_cache_retention", "prompt_cache_options", "moderation"}
+// openAIMembers are members that Responses and chat write alike.
+var openAIMembers = []string{"safety_identifier", "prompt_cache_retention", "prompt_cache_options", "moderation"}
 
 func encodeChatRequest(r *Request, n *Notes) ([]byte, error) {
 	openAI := openAIModel(r.known())
@@ -450,7 +450,7 @@ func (e *chatWriter) rest() {
 	}
 	var carried []string
 	if e.r.From == Responses {
-		carried = chatFromResponses
+		carried = openAIMembers
 	}
 	for _, m := range e.r.Rest {
 		if m.Value != nil && slices.Contains(carried, m.Name) {

@@ -167,7 +167,7 @@ func chatStop(word string, calls, refused bool) StopReason {
 // content_filter, so that it does not look whole.
 func chatFinish(s StopReason, calls, refused, legacy bool) string {
 	switch s {
-	case StopLength, StopContext:
+	case StopLength, StopContext, StopPause: // of a pause, too, there is more to come
 		return "length"
 	case StopFilter, StopFault:
 		return "content_filter"

@@ -52,6 +52,13 @@ func Tables() []byte {
 			}
 		}
 	}
+	b.WriteString("\n## Members of one dialect alone\n\nWhat becomes of them in every other dialect, but for what the note says; what is not here and not above is\ndropped and named.\n")
+	for _, client := range order {
+		b.WriteString("\n| a member of " + titles[client] + " | fate | note |\n|---|---|---|\n")
+		for _, m := range ownMembers[client] {
+			b.WriteString("| `" + m.name + "` | " + fateWords[m.fate] + " | " + m.note + " |\n")
+		}
+	}
 	return []byte(b.String())
 }
 

@@ -1,6 +1,9 @@
 package neutral
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // config writes generationConfig, where there is anything to say in it.
 func (w *generateWriter) config() {
@@ -25,12 +28,27 @@ func (w *generateWriter) config() {
 	}
 	w.format()
 	w.thinking()
+	if w.shown() != nil {
+		w.lit(`"responseModalities":["TEXT","IMAGE"]`)
+	}
 	w.within(inConfig)
 	if len(w.b) == empty {
 		w.b = w.b[:start]
 		return
 	}
 	w.endObj()
+}
+
+// shown is the member by which a chat client asks for pictures beside the
+// text; nil: it does not.
+func (w *generateWriter) shown() []string {
+	for _, m := range w.r.Rest {
+		var kinds []string
+		if w.r.From == Chat && m.Name == "modalities" && decode(m.Value, &kinds) == nil && slices.Contains(kinds, "image") && !slices.Contains(kinds, "audio") {
+			return []string{m.Name}
+		}
+	}
+	return nil
 }
 
 func (w *generateWriter) format() {
@@ -114,7 +132,7 @@ func (m geminiModel) budget(n int64) int64 {
 // rest gives Gemini's own members back, and notes those of others.
 func (w *generateWriter) rest() {
 	if !w.own {
-		noteRest(w.r, w.n)
+		noteRest(w.r, w.n, w.shown()...)
 		return
 	}
 	w.stringsObj("labels", w.r.Metadata)

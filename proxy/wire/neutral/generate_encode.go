@@ -429,7 +429,7 @@ func (w *generateWriter) tools() {
 			w.declared()
 			w.raw(t.Raw)
 		case t.Raw != nil && isWebSearch(t) && len(w.r.Tools) == 1: // Gemini does not search beside functions
-			w.raw([]byte(`{"googleSearch":{}}`))
+			w.search(t)
 		case t.Raw != nil:
 			w.refuse(FeatureVendorTools, "a tool that another vendor runs cannot be had from Gemini")
 		default:
@@ -442,6 +442,18 @@ func (w *generateWriter) tools() {
 	}
 	w.declared()
 	w.endArr()
+}
+
+// search writes another vendor's search as Google's, which looks everywhere.
+func (w *generateWriter) search(t *Tool) {
+	s := searchOf(t)
+	switch {
+	case s.bounded():
+		w.refuse(FeatureVendorTools, "Google's search cannot be kept to some domains")
+	case s.others || s.location != nil:
+		w.drop(FeatureVendorTools)
+	}
+	w.lit(`{"googleSearch":{}}`)
 }
 
 // declared ends the tool that holds the functions, if one is open.

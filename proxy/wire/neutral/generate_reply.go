@@ -54,7 +54,7 @@ func (c *geminiCandidate) cites() []Citation {
 // geminiStops are the finish reasons with a meaning of their own; every other
 // one is a fault of the model or of the request.
 var geminiStops = map[string]StopReason{
-	"STOP": StopEnd, "MAX_TOKENS": StopLength,
+	"STOP": StopEnd, "MAX_TOKENS": StopLength, "CONTINUATION": StopPause,
 	"SAFETY": StopFilter, "RECITATION": StopFilter, "BLOCKLIST": StopFilter, "PROHIBITED_CONTENT": StopFilter,
 	"SPII": StopFilter, "IMAGE_SAFETY": StopFilter, "IMAGE_PROHIBITED_CONTENT": StopFilter, "IMAGE_RECITATION": StopFilter, "LANGUAGE": StopFilter,
 	"MALFORMED_FUNCTION_CALL": StopFault, "UNEXPECTED_TOOL_CALL": StopFault, "TOO_MANY_TOOL_CALLS": StopFault, "MALFORMED_RESPONSE": StopFault,
@@ -81,7 +81,7 @@ func writeGeminiStop(stop StopReason, raw string) string {
 		return raw
 	}
 	switch stop {
-	case StopLength, StopContext:
+	case StopLength, StopContext, StopPause:
 		return "MAX_TOKENS"
 	case StopFilter, StopRefusal:
 		return "SAFETY"

@@ -145,7 +145,7 @@ func TestMessagesStops(t *testing.T) {
 	check(StopRefusal, false, "refusal")
 	check(StopPause, false, "pause_turn")
 	check(StopContext, false, "model_context_window_exceeded")
-	check(StopFault, false, "end_turn")
+	check(StopFault, false, "refusal")
 }
 
 // Calls that a chat upstream opens at once and closes at the end come out one

@@ -325,12 +325,27 @@ func (w *messagesWriter) tools() {
 		case t.From == Messages:
 			w.raw(t.Raw)
 		case isWebSearch(t):
-			w.lit(`{"type":"web_search_20250305","name":"web_search"}`)
+			w.search(t)
 		default:
 			w.refuse(FeatureVendorTools, "the tool %s is run by another vendor; offer a function instead", t.Name)
 		}
 	}
 	w.endArr()
+}
+
+// search writes another vendor's search as Anthropic's.
+func (w *messagesWriter) search(t *Tool) {
+	s := searchOf(t)
+	if s.others {
+		w.drop(FeatureVendorTools)
+	}
+	w.obj()
+	w.strKey("type", "web_search_20250305")
+	w.strKey("name", "web_search")
+	w.rawIf("allowed_domains", s.allowed)
+	w.rawIf("blocked_domains", s.blocked)
+	w.rawIf("user_location", s.location)
+	w.endObj()
 }
 
 func (w *messagesWriter) tool(t *Tool) {

@@ -71,7 +71,8 @@ var messagesStops = []struct {
 	{"pause_turn", StopPause},
 	{"refusal", StopRefusal},
 	{"model_context_window_exceeded", StopContext},
-	{"refusal", StopFilter}, // only to be written
+	{"refusal", StopFilter}, // this and the next one are only to be written
+	{"refusal", StopFault},  // so that it does not look whole
 }
 
 func messagesStop(word string) StopReason {
@@ -83,7 +84,7 @@ func messagesStop(word string) StopReason {
 	return StopUnknown
 }
 
-// stopWord is a reason in Anthropic's words, which know of no faults.
+// stopWord is a reason in Anthropic's words.
 func stopWord(reason StopReason, calls bool) string {
 	for _, s := range messagesStops {
 		if s.reason == reason && (reason != StopEnd || !calls) {

@@ -216,7 +216,7 @@ func (e *responsesEncoder) status() string {
 // model's own words is an answer.
 func (e *responsesEncoder) incomplete() string {
 	switch e.reason {
-	case StopLength, StopContext:
+	case StopLength, StopContext, StopPause:
 		return "max_output_tokens"
 	case StopFilter:
 		return "content_filter"
@@ -330,7 +330,7 @@ func (e *responsesEncoder) settle() {
 	}
 	e.advance()
 	status := "completed"
-	if e.reason == StopLength || e.reason == StopContext {
+	if e.reason == StopLength || e.reason == StopContext || e.reason == StopPause {
 		status = "incomplete"
 	}
 	e.closeItem(status)

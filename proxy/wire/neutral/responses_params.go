@@ -33,12 +33,28 @@ func (w *responsesWriter) tool(t *Tool) {
 	case t.From == Responses:
 		w.raw(t.Raw)
 	case isWebSearch(t):
-		w.obj()
-		w.strKey("type", "web_search")
-		w.endObj()
+		w.search(t)
 	default:
 		w.refuse(FeatureVendorTools, "the tool %s is run by %s; offer a function instead", t.Name, vendorOf(t.From))
 	}
+}
+
+// search writes another vendor's search as OpenAI's.
+func (w *responsesWriter) search(t *Tool) {
+	s := searchOf(t)
+	if s.others {
+		w.drop(FeatureVendorTools)
+	}
+	w.obj()
+	w.strKey("type", "web_search")
+	if s.bounded() {
+		w.objKey("filters")
+		w.rawIf("allowed_domains", s.allowed)
+		w.rawIf("blocked_domains", s.blocked)
+		w.endObj()
+	}
+	w.rawIf("user_location", s.location)
+	w.endObj()
 }
 
 // isWebSearch reports whether a tool of another vendor is its web search.
@@ -346,7 +362,16 @@ func (w *responsesWriter) unsaid() {
 // rest writes members of this dialect back, and notes those of others.
 func (w *responsesWriter) rest() {
 	if !w.own {
-		noteRest(w.r, w.n)
+		var carried []string
+		if w.r.From == Chat {
+			carried = openAIMembers
+		}
+		for _, m := range w.r.Rest {
+			if m.Value != nil && slices.Contains(carried, m.Name) {
+				w.member(m)
+			}
+		}
+		noteRest(w.r, w.n, carried...)
 		return
 	}
 	for _, m := range w.r.Rest {

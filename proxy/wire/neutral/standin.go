@@ -121,6 +121,9 @@ func (r *Request) forTarget(target API, free bool) *Request {
 		told.Parallel = new(bool)
 		r = &told
 	}
+	if r.From != target {
+		r = r.searching().knowingUser()
+	}
 	if r.From == target || !slices.ContainsFunc(r.Tools, func(t Tool) bool { return t.needsStandIn(free) }) && !r.calledOthers(free) {
 		return r
 	}
@@ -139,6 +142,19 @@ func (r *Request) forTarget(target API, free bool) *Request {
 		told.Turns[i] = r.Turns[i]
 		told.Turns[i].Parts = c.parts(r.Turns[i].Parts)
 	}
+	return &told
+}
+
+// knowingUser returns r with a chat client's safety_identifier as the end
+// user's id, where it gives no other.
+func (r *Request) knowingUser() *Request {
+	at := slices.IndexFunc(r.Rest, func(m Member) bool { return m.Name == "safety_identifier" })
+	if r.From != Chat || r.User != "" || at < 0 {
+		return r
+	}
+	told := *r
+	told.User, _ = textOf(r.Rest[at].Value)
+	told.Rest = slices.Delete(slices.Clone(r.Rest), at, at+1)
 	return &told
 }
 
