@@ -48,7 +48,7 @@ var rooms = map[string][]string{
 var (
 	pure   = []string{"costs", "internal/tokens", "internal/capability"}
 	base   = append([]string{"proxy/wire", "proxy/wire/neutral", "internal/sqldb", "internal/mockllm"}, pure...)
-	domain = append([]string{"ledger", "limits", "embeddings", "promptpipe", "local", "costs/vendors", "migrations"}, base...)
+	domain = append([]string{"costs/report", "ledger", "limits", "embeddings", "promptpipe", "local", "costs/vendors", "migrations"}, base...)
 	// Only layer 5 reads the configuration.
 	faces = append([]string{"proxy", "evals", "console", "config"}, domain...)
 )

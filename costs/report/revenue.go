@@ -1,0 +1,99 @@
+package report
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"weir/costs"
+)
+
+// Revenue is what customers paid in the report's time, by customer.
+type Revenue map[string]costs.Money
+
+const (
+	maxRevenueBytes = 16 << 20
+	maxRevenueRows  = 200_000
+)
+
+// ReadRevenue reads a CSV file whose first line names its columns: customer,
+// and revenue, usd or amount; others are passed over. Several rows of one
+// customer add up. Amounts are dollars, "$1,200.50" among them; a column
+// currency may only say USD. Its errors name the line.
+func ReadRevenue(name string, r io.Reader) (Revenue, error) {
+	in := csv.NewReader(io.LimitReader(r, maxRevenueBytes))
+	in.FieldsPerRecord, in.TrimLeadingSpace = -1, true
+	header, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: the file is empty: want a line \"customer,revenue\", then one for each customer", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	columns, err := revenueColumns(header)
+	if err != nil {
+		return nil, fmt.Errorf("%s:1: %w", name, err)
+	}
+	revenue := Revenue{}
+	for rows := 0; ; rows++ {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return revenue, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		line, _ := in.FieldPos(0)
+		if rows == maxRevenueRows {
+			return nil, fmt.Errorf("%s:%d: more than %d rows", name, line, maxRevenueRows)
+		}
+		if err := columns.add(revenue, row); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, line, err)
+		}
+	}
+}
+
+// revenueAt is where the columns stand; currency -1: there is none.
+type revenueAt struct{ customer, amount, currency int }
+
+func revenueColumns(header []string) (revenueAt, error) {
+	at := revenueAt{-1, -1, -1}
+	for i, column := range header {
+		switch strings.ToLower(strings.TrimSpace(strings.TrimPrefix(column, "\uFEFF"))) {
+		case "customer", "customer_id":
+			at.customer = i
+		case "revenue", "revenue_usd", "usd", "amount":
+			at.amount = i
+		case "currency":
+			at.currency = i
+		}
+	}
+	if at.customer < 0 || at.amount < 0 {
+		return at, fmt.Errorf("want the columns customer and revenue, got %q", strings.Join(header, ","))
+	}
+	return at, nil
+}
+
+func (at revenueAt) add(revenue Revenue, row []string) error {
+	if len(row) <= max(at.customer, at.amount, at.currency) {
+		return fmt.Errorf("the row has %d columns, the first line more", len(row))
+	}
+	if at.currency >= 0 && !strings.EqualFold(strings.TrimSpace(row[at.currency]), "USD") {
+		return fmt.Errorf("currency %q: revenue is read in USD alone", row[at.currency])
+	}
+	customer := strings.TrimSpace(row[at.customer])
+	if customer == "" {
+		return errors.New("the row names no customer")
+	}
+	amount, err := costs.ParseUSD(strings.ReplaceAll(strings.TrimSpace(row[at.amount]), ",", ""))
+	if err != nil {
+		return fmt.Errorf("revenue of %s: %w", customer, err)
+	}
+	if amount.Sign() < 0 {
+		return fmt.Errorf("revenue of %s is negative: %s", customer, row[at.amount])
+	}
+	revenue[customer] = revenue[customer].Add(amount)
+	return nil
+}
