@@ -24,14 +24,14 @@ type carriage struct {
 
 	decoder neutral.Decoder
 	encoder neutral.Encoder
-	out     []byte // events for the client, of one read
-	array   bool   // the client wants a JSON array of replies in place of events (Gemini without alt=sse)
-	began   bool   // of the array
-	own     bool   // the request alone is written anew, without what Weir has put into it; the reply passes
-	kin     bool   // the upstream's API is another one of the client's own dialect
+	out     []byte     // events for the client, of one read
+	array   bool       // the client wants a JSON array of replies in place of events (Gemini without alt=sse)
+	began   bool       // of the array
+	own     bool       // the request alone is written anew, without what Weir has put into it; the reply passes
+	kin     bool       // the upstream's API is another one of the client's own dialect
+	embed   *embedding // of a request for embeddings: what there is in place of the codecs
 	// asksUsage: stream_options stands in the request. limit is the name that
 	// its output limit has there; "" = there is none.
-	embed     *embedding // of a request for embeddings: what there is in place of the codecs
 	asksUsage bool
 	limit     string
 	start     int64 // Unix seconds: when a reply was made whose upstream does not say
