@@ -139,7 +139,8 @@ type sharing struct {
 	u      *Usage
 	before Usage // what earlier objects of the reply said, where they count
 	merge  bool
-	broken bool // some share is more than there is
+	broken bool  // some share is more than there is
+	apart  int64 // tokens that are not in the vendor's sum of both sides
 }
 
 // read reads what was found into r, over what is in r.Usage.
@@ -168,7 +169,17 @@ func (r *flavourRules) read(o *found, out *Reading) {
 	if r.request {
 		out.Usage.Set(Requests, 1)
 	}
-	out.Inconsistent = id.broken || s.broken || o.bad
+	out.Inconsistent = id.broken || s.broken || o.bad || r.falls(o, &s)
+}
+
+// falls reports whether the leaves of both sides, as far as the vendor's sum
+// has them, do not come to that sum.
+func (r *flavourRules) falls(o *found, s *sharing) bool {
+	total, known := o.first(r.total)
+	in, hasIn := s.u.Input()
+	out, hasOut := s.u.Output()
+	loose, _ := o.first(r.loose)
+	return known && hasIn && hasOut && loose == 0 && in+out-s.apart != total
 }
 
 // totals takes over the vendor's own figures, as far as the object has them.
@@ -198,6 +209,9 @@ func (s *sharing) side(r *sideRules, total int64, known, turned bool, unnamed in
 			s.give(p, s.take(p, n, &left))
 		default:
 			s.give(p, n)
+			if p.place == apart {
+				s.apart += n
+			}
 		}
 	}
 	if known {

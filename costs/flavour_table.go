@@ -63,7 +63,7 @@ const (
 	outDetails  = "completion_tokens_details|output_tokens_details|output_token_details"
 	promptPaths = "prompt_tokens|input_tokens"
 	outputPaths = "completion_tokens|output_tokens"
-	writeSplit  = "prompt_tokens_details.cache_write_tokens_details|input_tokens_details.cache_write_tokens_details"
+	writeSplit  = "prompt_tokens_details.cache_write_tokens_details|input_tokens_details.cache_write_tokens_details|input_token_details.cache_write_tokens_details"
 )
 
 // under returns the paths of a member in each of some objects, and others.
@@ -259,9 +259,12 @@ var vendorFlavours = map[Flavour]flavour{
 	{vendorGroq, shapeChat}:        likeOpenAI("groq chat"),
 	{vendorOpenRouter, shapeChat}:  likeOpenAI("openrouter chat"),
 	{vendorDeepInfra, shapeChat}:   likeOpenAI("deepinfra chat"),
-	{vendorAnthropic, shapeChat}:   ofCompatible.with(func(f *flavour) { f.name = "anthropic, openai-compatible" }),
+	{vendorAnthropic, shapeChat}: ofCompatible.with(func(f *flavour) {
+		f.name, f.unnamed, f.out = "anthropic, openai-compatible", false, openAIOutput(inside)
+	}),
+	// Google's thinking is in the total alone where no detail tells it.
 	{vendorGoogle, shapeChat}: ofCompatible.with(func(f *flavour) {
-		f.name = "google, openai-compatible"
+		f.name, f.in = "google, openai-compatible", openAIInput(inside, promptPaths, nil, nil)
 	}),
 	{vendorDeepSeek, shapeChat}: likeOpenAI("deepseek chat").with(func(f *flavour) {
 		f.in = openAIInput(inside, promptPaths, []string{"prompt_cache_hit_tokens"}, nil)
