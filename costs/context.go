@@ -1,0 +1,106 @@
+package costs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// contextKeys are the words that SetContext knows beside meters, with the
+// dimension that they set.
+var contextKeys = map[string]func(*Terms, string){
+	"tier":                func(t *Terms, v string) { t.Tier = v },
+	"service_tier":        func(t *Terms, v string) { t.Tier = v },
+	"speed":               func(t *Terms, v string) { t.Speed = v },
+	"residency":           func(t *Terms, v string) { t.Residency = v },
+	"inference_geo":       func(t *Terms, v string) { t.Residency = v },
+	"region":              func(t *Terms, v string) { t.Region = v },
+	"search_context_size": func(t *Terms, v string) { t.SearchContextSize = v },
+	"search_type":         func(t *Terms, v string) { t.SearchType = v },
+	"endpoint":            func(t *Terms, v string) { t.Endpoint = v },
+	"resolution":          func(t *Terms, v string) { t.Resolution = v },
+	"served":              func(t *Terms, v string) { t.Served = v },
+}
+
+// ContextKeys are the names that SetContext takes, beside those of meters.
+func ContextKeys() []string {
+	return []string{
+		"tier", "batch", "speed", "residency", "region", "search_context_size", "search_type", "endpoint", "resolution",
+		"served", "gpu_hour", "gpu_seconds", "gpus",
+	}
+}
+
+// SetContext sets, by a word, what decides a price and isn't in the usage that
+// a vendor sends. A meter's name sets that meter: what came beside the usage
+// object, such as the number of searches.
+func (t *Terms) SetContext(u *Usage, key, value string) error {
+	if set := contextKeys[key]; set != nil {
+		set(t, value)
+		return nil
+	}
+	switch key {
+	case "batch":
+		switch strings.ToLower(value) {
+		case "true", "1", "yes":
+			t.Batch = true
+		case "false", "0", "no":
+			t.Batch = false
+		default:
+			return fmt.Errorf("read batch: want true or false, got %q", value)
+		}
+		return nil
+	case "gpu_hour":
+		m, err := ParseUSD(value)
+		if err == nil && m.Sign() <= 0 {
+			err = errMoney
+		}
+		t.GPUHour = m
+		return wrapContext(key, err)
+	case "gpu_seconds":
+		n, err := millionths(value)
+		t.GPUMicros = n
+		return wrapContext(key, err)
+	case "gpus":
+		n, err := wholeNumber(value)
+		t.GPUs = n
+		return wrapContext(key, err)
+	}
+	m, err := ParseMeter(key)
+	if err != nil {
+		return fmt.Errorf("unknown context %q%s", clip(key), didYouMean(key, ContextKeys()))
+	}
+	n, err := wholeNumber(value)
+	u.Set(m, n)
+	return wrapContext(key, err)
+}
+
+func wrapContext(key string, err error) error {
+	if err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return nil
+}
+
+// millionths reads a decimal number of seconds as microseconds.
+func millionths(s string) (int64, error) {
+	m, err := ParseUSD(s)
+	if err != nil || strings.Contains(s, "$") || m.Sign() < 0 {
+		return 0, fmt.Errorf("want seconds like 1.2, got %q", clip(s))
+	}
+	nano, atto := m.Parts()
+	if nano%1000 != 0 || atto != 0 {
+		return 0, fmt.Errorf("finer than a microsecond: %q", clip(s))
+	}
+	return nano / 1000, nil
+}
+
+func wholeNumber(s string) (int64, error) {
+	m, err := ParseUSD(s)
+	if err != nil || strings.Contains(s, "$") || m.Sign() < 0 {
+		return 0, fmt.Errorf("want a whole number, got %q", clip(s))
+	}
+	nano, atto := m.Parts()
+	if nano%nanoUnits != 0 || atto != 0 {
+		return 0, fmt.Errorf("want a whole number, got %q", clip(s))
+	}
+	return nano / nanoUnits, nil
+}
