@@ -100,20 +100,21 @@ func (st *State) narrow(x *Exchange, p *plan) error {
 	if d.set == 0 || x.Raw {
 		return nil
 	}
-	best, first := unfit, misfit{}
-	for i, list := range [...][]Target{p.targets, p.fallbacks} {
-		for j, t := range list {
+	best, worst, first := unfit, fitted, misfit{}
+	for _, list := range [...][]Target{p.targets, p.fallbacks} {
+		for _, t := range list {
 			m := d.judge(t)
-			if m.fit > best {
-				best = m.fit
-			}
-			if i == 0 && j == 0 || first.target.Provider == nil {
+			if first.target.Provider == nil {
 				first = m
 			}
+			best, worst = max(best, m.fit), min(worst, m.fit)
 		}
 	}
-	if best == unfit {
+	switch best {
+	case unfit:
 		return first.refusal(x)
+	case worst:
+		return nil
 	}
 	below := func(t Target) bool { return d.judge(t).fit < best }
 	p.targets, p.fallbacks = slices.DeleteFunc(p.targets, below), slices.DeleteFunc(p.fallbacks, below)
@@ -127,10 +128,15 @@ func (st *State) narrow(x *Exchange, p *plan) error {
 func (d *demand) judge(t Target) misfit {
 	model := t.model(d.x.Model)
 	f := t.Provider.facts.of(model)
-	api, _ := t.Provider.askedBy(&d.x.Endpoint, model, 0)
-	own := api == d.x.Endpoint.API
 	m := misfit{fit: fitted, target: t}
 	lacks, sure := d.set&f.Lacks, f.Sure
+	if lacks == 0 && f.Context == 0 && f.MaxOutput == 0 {
+		return m
+	}
+	api, own := d.x.Endpoint.API, true
+	if lacks != 0 {
+		api, own = d.askedBy(t, model)
+	}
 	if api == wire.Messages && !own {
 		lacks &^= capability.Schema // is told by an instruction there
 	}
@@ -144,10 +150,11 @@ func (d *demand) judge(t Target) misfit {
 		m.lack, m.have, m.want = capability.MaxOutput, f.MaxOutput, d.output
 	case f.Context > 0:
 		n, exact := d.leastInput(model, f.Context)
-		if n > f.Context {
-			m.lack, m.have, m.want = capability.Context, f.Context, n
+		if n <= f.Context {
+			return m
 		}
-		if !exact {
+		m.lack, m.have, m.want = capability.Context, f.Context, n
+		if _, own = d.askedBy(t, model); !exact {
 			sure &^= capability.Context &^ f.Said
 		}
 	}
@@ -159,6 +166,13 @@ func (d *demand) judge(t Target) misfit {
 		m.fit = unfit
 	}
 	return m
+}
+
+// askedBy says by which API the target would be asked, and whether that is the
+// client's own.
+func (d *demand) askedBy(t Target, model string) (api wire.API, own bool) {
+	api, _ = t.Provider.askedBy(&d.x.Endpoint, model, 0)
+	return api, api == d.x.Endpoint.API
 }
 
 // What a token is, at the least and at the most, in the bytes of a request.

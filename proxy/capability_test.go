@@ -10,6 +10,7 @@ import (
 
 	"weir/internal/capability"
 	"weir/internal/tokens"
+	"weir/proxy/wire"
 )
 
 // A body of the API that asks for something beside text.
@@ -316,5 +317,41 @@ func TestLargerWindow(t *testing.T) {
 	path, body = asking("small/gpt-4", "messages tools")
 	if resp, got = g.post(strings.Replace(path, "?", "", 1), strings.Replace(body, `,"tools":[{"name":"f","input_schema":{"type":"object"}}]`, "", 1)); resp.StatusCode != http.StatusBadRequest || !strings.Contains(got, "prompt is too long") {
 		t.Errorf("%d %s", resp.StatusCode, got)
+	}
+}
+
+// To look costs nothing where nothing is in the way.
+func TestNarrowTakesNothing(t *testing.T) {
+	st, x, p := narrowRig(t)
+	if n := testing.AllocsPerRun(100, func() {
+		if err := st.narrow(x, &p); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func narrowRig(t testing.TB) (*State, *Exchange, plan) {
+	ro := route("r", []string{"a", "b"}, []string{"b"})
+	ro.Targets[0].Model, ro.Targets[1].Model, ro.Fallbacks[0].Model = "gpt-4o", "claude-haiku-4-5", "mine"
+	st, err := newState(Settings{Providers: []ProviderSettings{at("a", "openai", "http://127.0.0.1:1/v1"), at("b", "anthropic", "http://127.0.0.1:1")}, Routes: []RouteSettings{ro}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, body := asking("r", "chat vision")
+	x := &Exchange{Model: "r", Endpoint: wire.Match("POST", path, nil)}
+	if x.View, err = wire.ReadView(wire.Chat, []byte(body)); err != nil || x.View.Needs == 0 {
+		t.Fatal(err, x.View.Needs)
+	}
+	return st, x, plan{targets: st.routes[0].targets, fallbacks: st.routes[0].fallbacks}
+}
+
+func BenchmarkNarrow(b *testing.B) {
+	st, x, p := narrowRig(b)
+	for b.Loop() {
+		if err := st.narrow(x, &p); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -47,7 +47,7 @@ var vendors = []vendor{
 			{models: "gpt-4.5-preview gpt-4.5-preview-2025-02-27", context: 128000, maxOutput: 16384, has: modern | seeing, lacks: onlySight},
 			{models: "o1-mini o1-mini-2024-09-12", context: 128000, maxOutput: 65536, has: text | Reasoning, lacks: onlyText | Tools | Schema},
 			{models: "o1-preview o1-preview-2024-09-12", context: 128000, maxOutput: 32768, has: text | Reasoning, lacks: onlyText | Tools | Schema},
-			{models: "o1-pro o1-pro-2025-03-19", context: 200000, maxOutput: 100000, has: Chat | Tools | Schema | seeing | Reasoning, lacks: onlySight | Streaming},
+			{models: "o1-pro o1-pro-2025-03-19", context: 200000, maxOutput: 100000, has: Chat | Tools | Schema | seeing | Reasoning, lacks: onlySight},
 			{models: "o1 o1-2024-12-17", context: 200000, maxOutput: 100000, has: agent | Schema | seeing | Reasoning, lacks: onlySight},
 			{models: "o3-mini o3-mini-2025-01-31", context: 200000, maxOutput: 100000, has: agent | Schema | Reasoning, lacks: onlyText},
 			{models: "o3 o3-2025-04-16 o4-mini o4-mini-2025-04-16", context: 200000, maxOutput: 100000, has: agent | Schema | seeing | Reasoning, lacks: onlySight},
