@@ -72,8 +72,8 @@ func vendorOf(id string) vendor {
 
 // familyRules are the families of a vendor's models that count in another way.
 var familyRules = []familyRule{
-	// Measured on Converse streams of openai.gpt-5.6: the input has the cached
-	// tokens in it, and the total counts them twice.
+	// Measured on openai.gpt-5.6: the input of Converse streams has the cached
+	// tokens in it, and the total counts them twice; that of whole replies has not.
 	{vendorAws, shapeConverse, shapeConverseIn, "openai.", ""},
 	{vendorOpenAI, shapeResponses, shapeImages, "", "gpt-image"},
 	{vendorOpenAI, shapeResponses, shapeImages, "", "chatgpt-image"},

@@ -112,6 +112,10 @@ type identity struct {
 
 // identity tries where the parts have to be for the vendor's sum to come out.
 func (r *flavourRules) identity(o *found) (id identity) {
+	if r.byFit {
+		id.turnIn = !r.in.fits(o, false)
+		return id
+	}
 	total, hasTotal := o.first(r.total)
 	hasIn, hasOut := o.hasAny(r.in.total), o.hasAny(r.out.total)
 	if !hasTotal || !r.omits && !(hasIn && hasOut) {

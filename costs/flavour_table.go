@@ -16,6 +16,7 @@ type flavour struct {
 	gauges  []gauge // meters that are not parts of a total
 	loose   string  // where this is there, the total counts what no side does, by the vendor's own rule
 	unnamed bool    // a total that is larger than both sides has output in it that no member names
+	byFit   bool    // the input's cached tokens are inside of it wherever they fit, whatever the sum says
 	omits   bool    // members whose count is 0 are left out
 	merge   bool    // later objects of a reply overwrite earlier ones member by member
 	request bool    // the vendor bills each request
@@ -197,12 +198,14 @@ func bedrock(name string, cache place) flavour {
 // shapes are the flavours by the shape of the usage object. A vendor that
 // counts differently in a shape has its own in vendorFlavours.
 var shapes = [numShapes]flavour{
-	shapeChat:       ofCompatible,
-	shapeResponses:  ofCompatible,
-	shapeAnthropic:  ofAnthropic,
-	shapeGemini:     ofGemini,
-	shapeConverse:   bedrock("bedrock converse", besideByAll),
-	shapeConverseIn: bedrock("bedrock converse, input with its cached tokens", inside),
+	shapeChat:      ofCompatible,
+	shapeResponses: ofCompatible,
+	shapeAnthropic: ofAnthropic,
+	shapeGemini:    ofGemini,
+	shapeConverse:  bedrock("bedrock converse", besideByAll),
+	shapeConverseIn: bedrock("bedrock converse, input with its cached tokens", insideByAll).with(func(f *flavour) {
+		f.byFit = true
+	}),
 	shapeImages: likeOpenAI("openai images").with(func(f *flavour) {
 		f.special = imageOutput
 	}),
