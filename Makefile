@@ -29,6 +29,7 @@ test-quick: ## the Go tests that need nothing but Go
 
 test-sdks: ## real SDKs of Python, Node and Go through a running Weir
 	@tools/need python3 venv node npm
+	cd tests/sdk/go && go test .
 	tests/sdk/run
 
 lint: ## gofumpt, go vet, staticcheck, deadcode
