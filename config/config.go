@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/costs"
 	"weir/internal/capability"
 )
 
@@ -40,6 +41,7 @@ type Config struct {
 	Providers   []Provider    // in the order of the file, then of the environment
 	Routes      []Route
 	Models      []capability.Said // what models can do, against what is known of their names
+	Prices      Prices
 	Capture     Capture
 	Responses   Responses
 	Telemetry   Telemetry
@@ -93,6 +95,8 @@ type Provider struct {
 	Can         []capability.Said // what they can do there; goes before Config.Models
 	Headers     map[string]Secret // sent with every request
 	APIs        []string          // that it is asked by; nil = those that its kind has
+	PriceAs     string            // whose prices it has; "" = see PricedAs
+	GPUHour     costs.Money       // what an hour of a GPU costs; 0 = not self-hosted
 	From        string            // the environment variable that it was found by; "" = the file
 }
 

@@ -158,8 +158,9 @@ func TestProviderProblems(t *testing.T) {
 	check(`{kind: openai, api_key: "a\nb"}`, `f:2: providers.p.api_key: holds a character that no header can`)
 	check(`{kind: openai, headers: {"a b": c}}`, `f:2: providers.p.headers: "a b" cannot be sent as a header`)
 	check("{kind: openai, models: ['[']}", `f:2: providers.p.models: "[" is not a name or glob`)
-	check("{kind: vllm, replicas: [http://a], gpu_hour: $2.50}", "f:2: providers.p.replicas: not in this version", "f:2: providers.p.gpu_hour: not in this version")
-	check("{kind: openai, price_as: openai}", "f:2: providers.p.price_as: not in this version")
+	check("{kind: vllm, replicas: [http://a]}", "f:2: providers.p.replicas: not in this version")
+	check("{kind: vllm, gpu_hour: -$2.50}", `f:2: providers.p.gpu_hour: want dollars like $2.50, got "-$2.50"`)
+	check("{kind: vllm, gpu_hour: €2.50}", `f:2: providers.p.gpu_hour: want dollars like $2.50, got "€2.50"`)
 	check("{kind: openai, api_key: a, api_key_file: b}", "f:2: providers.p.api_key_file: api_key is given too: want one of the two")
 	_, err := Parse("f", []byte("providers: {a/b: {kind: mock}}"), nil)
 	if err == nil || err.Error() != `f:1: providers: the name "a/b": want letters, digits, dots, dashes` {

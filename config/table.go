@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/costs"
 	"weir/internal/capability"
 )
 
@@ -30,12 +31,13 @@ var table = object(
 	key("providers", "The upstream accounts, by name.", dict(providerShape, func(p *Provider) *string { return &p.Name }), func(c *Config) *[]Provider { return &c.Providers }),
 	key("routes", "Names that clients ask for. The first that matches wins.", list(routeShape), func(c *Config) *[]Route { return &c.Routes }),
 	key("models", "What models can do, by name or glob, where it is other than docs/models.md says; the first that speaks of a thing counts.", modelsShape, func(c *Config) *[]capability.Said { return &c.Models }),
+	key("prices", "What calls cost, beside the price book that Weir brings along.", pricesShape, func(c *Config) *Prices { return &c.Prices }),
 	key("capture", "Keeping request and reply bodies.", captureShape, func(c *Config) *Capture { return &c.Capture }),
 	key("responses", "State of the Responses API (store, previous_response_id) for upstreams that have none.", responsesShape, func(c *Config) *Responses { return &c.Responses }),
 	key("telemetry", "OpenTelemetry traces.", telemetryShape, func(c *Config) *Telemetry { return &c.Telemetry }),
 	key("log", "Weir's own log, on stderr.", logShape, func(c *Config) *Log { return &c.Log }),
 	absent[Config]("redis"), absent[Config]("limits"), absent[Config]("budgets"), absent[Config]("cache"),
-	absent[Config]("prices"), absent[Config]("prompts"), absent[Config]("evals"),
+	absent[Config]("prompts"), absent[Config]("evals"),
 	absent[Config]("alerts"), absent[Config]("drift"), absent[Config]("pools"), absent[Config]("embeddings"),
 )
 
@@ -80,7 +82,9 @@ var providerShape = object(
 	key("headers", "Headers sent with every request.", lookup(secret), func(p *Provider) *map[string]Secret { return &p.Headers }),
 	key("apis", "The APIs that it is asked by, all of them: "+strings.Join(apiNames, ", ")+". Default: what its kind is known to have; for OpenAI-compatible servers beside OpenAI's own it is found out whether they have the Responses API.",
 		list(apiShape), func(p *Provider) *[]string { return &p.APIs }),
-	absent[Provider]("replicas"), absent[Provider]("gpu_hour"), absent[Provider]("price_as"),
+	key("price_as", "Whose prices it has: a provider of the price book, free (known to cost nothing), or none. Default: by the host of base_url, by kind where there is no base_url, else none.", text, func(p *Provider) *string { return &p.PriceAs }),
+	key("gpu_hour", "Self-hosted: what an hour of one of its GPUs costs. Calls are then priced by the time of the GPUs, where the engine reports it.", dollars, func(p *Provider) *costs.Money { return &p.GPUHour }),
+	absent[Provider]("replicas"),
 )
 
 var routeShape = object(
