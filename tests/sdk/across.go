@@ -13,15 +13,15 @@ import (
 )
 
 // The SDKs of every vendor ask the models of every vendor: a provider of each
-// kind, all at the one mock, speaks its own dialect only. What an SDK's user
-// sees of a foreign model must be what the same scenario shows at the SDK's
-// own vendor, but for what foreign says.
+// kind, all at the one mock, speaks its own dialect only; a fourth is asked by
+// Responses alone. What an SDK's user sees of a foreign model must be what the
+// same scenario shows at the SDK's own vendor, but for what foreign says.
 
-var vendors = []string{"openai", "anthropic", "gemini"}
+var vendors = []string{"openai", "anthropic", "gemini", "responses"}
 
 // dialectPaths begin the paths that each vendor's models are asked by.
 var dialectPaths = map[string]string{
-	"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models/",
+	"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models/", "responses": "/v1/responses",
 }
 
 // acrossPrograms lists the programs of the scenarios; k.programs has their other cases.
@@ -113,7 +113,7 @@ func (s *suite) across(ctx context.Context, programs []program) error {
 var (
 	caseTag   = regexp.MustCompile(`\[((?:python|node|go)/[^\]]+)\]`)
 	aPicture  = regexp.MustCompile(`iVBORw0KGgo[A-Za-z0-9+/=]*`)
-	aSeal     = regexp.MustCompile(`"(signature|thoughtSignature)":\s?"[A-Za-z0-9+/=]{40,}"`)
+	aSeal     = regexp.MustCompile(`"(signature|thoughtSignature|encrypted_content)":\s?"[A-Za-z0-9+/=]{40,}"`)
 	toolsSaid = regexp.MustCompile(`(?s)The tool said: .*`)
 	toolWords = regexp.MustCompile(`sky-blue|at-noon`)
 )
@@ -194,16 +194,17 @@ func (x crossing) judge(p program, l line) (wrong []string) {
 
 // left are the members that one vendor's clients say here and another's models cannot be told.
 var left = map[[2]string][]string{
-	{"openai", "gemini"}:    {"tools.strict", "input.encrypted_content"}, // Gemini seals its calls, not its thoughts
-	{"anthropic", "openai"}: {"tools.eager_input_streaming"},
-	{"anthropic", "gemini"}: {"tools.eager_input_streaming", "tool_choice.disable_parallel_tool_use"},
-	{"gemini", "openai"}:    {"generationConfig.thinkingConfig.includeThoughts"},
+	{"openai", "gemini"}:       {"tools.strict", "input.encrypted_content"}, // Gemini seals its calls, not its thoughts
+	{"anthropic", "openai"}:    {"tools.eager_input_streaming"},
+	{"anthropic", "responses"}: {"tools.eager_input_streaming"},
+	{"anthropic", "gemini"}:    {"tools.eager_input_streaming", "tool_choice.disable_parallel_tool_use"},
+	{"gemini", "openai"}:       {"generationConfig.thinkingConfig.includeThoughts"},
 }
 
 // lost reports whether an SDK drops what chat completions tell beside a message's
 // text and calls. Claude's own thinking is lost with it, so Claude must not think on after the results of tools.
 func lost(p program, name, to, member string) bool {
-	return to == "anthropic" && member == "reasoning_effort" && strings.HasPrefix(name, "thinking") &&
+	return (to == "anthropic" || to == "responses") && member == "reasoning_effort" && strings.HasPrefix(name, "thinking") &&
 		slices.Contains([]string{"python/langchain-openai", "node/ai", "go/openai"}, p.name)
 }
 
@@ -258,11 +259,11 @@ func (x crossing) upstream(p program, l line, home, to string) (wrong []string) 
 
 // thoughts checks the thinking that a user is shown: what the model thought, where it
 // was asked to. OpenAI's models show theirs to Responses only, and by chat Weir asks them;
-// Gemini's show theirs where a client asks to see them, which by chat none can.
+// Gemini's, and OpenAI's by Responses, show theirs where a client asks to see them, which by chat none can.
 func thoughts(l line, home, to string) (wrong []string) {
 	_, name, _ := strings.Cut(l.Case, ":")
 	asked := strings.Contains(name, "thinking") &&
-		(strings.Contains(name, "responses_") && to == home || to != "openai" && (to != "gemini" || home != "openai" || strings.Contains(name, "responses_")))
+		(strings.Contains(name, "responses_") && to == home || to != "openai" && (to == "anthropic" || home != "openai" || strings.Contains(name, "responses_")))
 	for i, t := range turns(l.Seen) {
 		thought, shown := t["thought"].(string)
 		if shown && asked != strings.HasPrefix(thought, "The user says: ") {
@@ -337,11 +338,11 @@ func (p program) targetModels() map[string]any {
 	for _, vendor := range p.targets {
 		m := models(vendor, p.name)
 		maps.Copy(m, map[string]any{
-			"think":    map[string]string{"openai": "gpt-5-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}[vendor],
+			"think":    map[string]string{"openai": "gpt-5-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash", "responses": "o4-mini"}[vendor],
 			"embed":    embedModels[vendor],
 			"long":     m["chat"].(string) + "-mock-words-50",
 			"failing":  m["chat"].(string) + "-mock-words-50-tps-100-failat-8",
-			"prefixed": map[string]string{"openai": "openai/", "anthropic": "claude/", "gemini": "google/"}[vendor] + m["chat"].(string),
+			"prefixed": map[string]string{"openai": "openai/", "anthropic": "claude/", "gemini": "google/", "responses": "reasoner/"}[vendor] + m["chat"].(string),
 		})
 		all[vendor] = m
 	}

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// embedPaths begin the paths that embeddings are asked by; Anthropic has none.
+// embedPaths begin the paths that embeddings are asked by; Anthropic has none,
+// nor has a server of Responses alone.
 var embedPaths = map[string]string{"openai": "/v1/embeddings", "gemini": "/v1beta/models/"}
 
-// embedModels are the models that embeddings are asked of; Anthropic's cannot do it.
-var embedModels = map[string]string{"openai": "text-embedding-3-small", "anthropic": "claude-haiku-5-5", "gemini": "gemini-embedding-001"}
+// embedModels are the models that embeddings are asked of; some cannot do it.
+var embedModels = map[string]string{"openai": "text-embedding-3-small", "anthropic": "claude-haiku-5-5", "gemini": "gemini-embedding-001", "responses": "gpt-4.1-mini"}
 
 // embedLeft are what Gemini's clients say of embeddings that OpenAI's API has no word for.
 var embedLeft = []string{"taskType"}
@@ -31,7 +32,7 @@ func (x crossing) judgeEmbeddings(p program, l line) (wrong []string) {
 		}
 	}
 	sent := x.sent[p.name+"/"+l.Case]
-	if to == "anthropic" {
+	if embedPaths[to] == "" {
 		if len(got) == 0 || slices.ContainsFunc(got, func(s int) bool { return s != 400 }) || len(sent) != 0 {
 			wrong = append(wrong, fmt.Sprintf("statuses %v with %d requests upstream, want a 400 and none", got, len(sent)))
 		}

@@ -72,7 +72,7 @@ func (p program) models() map[string]any {
 const unserved = "nobody-serves-this"
 
 func models(vendor, program string) map[string]any {
-	chat := map[string]string{"openai": "gpt-4o-mini", "anthropic": "claude-haiku-5-5", "gemini": "gemini-2.5-flash"}[vendor]
+	chat := map[string]string{"openai": "gpt-4o-mini", "anthropic": "claude-haiku-5-5", "gemini": "gemini-2.5-flash", "responses": "gpt-4.1-mini"}[vendor]
 	own := "-for-" + strings.ReplaceAll(program, "/", "-")
 	m := map[string]any{
 		"chat": chat, "tools": chat, "unknown": unserved,

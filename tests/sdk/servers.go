@@ -138,9 +138,12 @@ providers:
   openai: {kind: openai, base_url: %[5]s/v1, api_key: "%[6]s"}
   claude: {kind: anthropic, base_url: %[5]s, api_key: "%[6]s"}
   google: {kind: gemini, base_url: %[5]s, api_key: "%[6]s"}
+  reasoner: {kind: openai, base_url: %[5]s/v1, api_key: "%[6]s", apis: [responses]}
 routes:
   - {model: "claude-*-absorbed", targets: [{provider: claude}], retries: 2}
   - {model: "claude-*-exhausted", targets: [{provider: claude}], retries: 1}
+  - {model: "gpt-4.1*", targets: [{provider: reasoner}], retries: 0}
+  - {model: "o4-*", targets: [{provider: reasoner}], retries: 0}
   - {model: "gpt-*-absorbed", targets: [{provider: openai}], retries: 2}
   - {model: "gpt-*-exhausted", targets: [{provider: openai}], retries: 1}
   - {model: "claude-*", targets: [{provider: claude}], retries: 0}
