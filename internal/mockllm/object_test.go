@@ -137,6 +137,12 @@ func TestStoredResponses(t *testing.T) {
 	if r := m.post("/v1/responses", `{"model":"m","previous_response_id":"`+id+`","input":"b"}`); r.status != 400 || !strings.Contains(r.body, "No tool output found") {
 		t.Errorf("next without the result: %d %s", r.status, r.body)
 	}
+	if r := m.get("/v1/responses/" + id + "/input_items"); !strings.Contains(r.body, `"text":"a"`) || !strings.Contains(r.body, id+"_in0") {
+		t.Errorf("input items: %s", r.body)
+	}
+	if r := m.get("/v1/responses/" + m.object(next)["id"].(string) + "/input_items?order=asc"); !strings.Contains(r.body, "21 degrees") {
+		t.Errorf("input items: %s", r.body)
+	}
 	if r := m.send(http.MethodDelete, "/v1/responses/"+id, ""); !strings.Contains(r.body, `"deleted":true`) {
 		t.Errorf("deleted: %s", r.body)
 	}

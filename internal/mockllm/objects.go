@@ -3,6 +3,7 @@ package mockllm
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -363,10 +364,42 @@ func updateCachedContent(c *call, s *stored, verb string) *fault {
 	return nil
 }
 
+// inputItems lists what a stored response was asked with, all on one page.
+func inputItems(s *stored, ascending bool) raw {
+	input, err := parse(string(s.content))
+	if err != nil { // there was none
+		input = none
+	}
+	items := input.kids
+	if input.kind == text {
+		items = []node{{}}
+		items[0].raw = string(obj("type", "message", "role", "user", "content", list(obj("type", "input_text", "text", input.text))))
+	}
+	var all []raw
+	first, last := any(nil), any(nil)
+	for i := range items {
+		item := raw(items[i].raw)
+		id := items[i].get("id").text
+		if id == "" {
+			id = s.id + "_in" + strconv.Itoa(i)
+			item = raw(`{"id":"` + id + `",` + string(item[1:]))
+		}
+		if first == nil {
+			first = id
+		}
+		last, all = id, append(all, item)
+	}
+	if !ascending {
+		slices.Reverse(all)
+		first, last = last, first
+	}
+	return obj("object", "list", "data", list(all...), "first_id", first, "last_id", last, "has_more", false)
+}
+
 func actOnResponse(c *call, s *stored, verb string) *fault {
 	switch {
 	case verb == "input_items" && c.r.Method == http.MethodGet:
-		c.json(obj("object", "list", "data", raw("[]"), "first_id", nil, "last_id", nil, "has_more", false))
+		c.json(inputItems(s, c.r.URL.Query().Get("order") == "asc"))
 	case verb == "cancel" && c.r.Method == http.MethodPost:
 		if !s.node().get("background").isTrue() {
 			return refuse("", "", "Cannot cancel a synchronous response.")

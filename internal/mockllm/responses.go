@@ -128,7 +128,7 @@ func serveResponses(c *call) *fault {
 	w.plan()
 	whole := w.response(w.status(), w.done())
 	if c.body.get("store").raw != "false" {
-		c.s.objects.put(&stored{kind: "responses", id: w.id, body: whole})
+		c.s.objects.put(&stored{kind: "responses", id: w.id, body: whole, content: []byte(c.body.get("input").raw)})
 	}
 	if c.streams() {
 		w.stream(whole)

@@ -109,7 +109,10 @@ func (b ledger) audit(program string, l line, keyed bool) (wrong []string) {
 		if r.Outcome != want || r.Status != h.Status {
 			say("%s: outcome %q and status %d, want %q and %d", r.ID, r.Outcome, r.Status, want, h.Status)
 		}
-		if want != "ok" || l.unmetered() {
+		if r.API == "responses_stored" && len(r.Usage) > 0 {
+			say("%s: to read or delete a response has cost %v", r.ID, r.Usage)
+		}
+		if want != "ok" || l.unmetered() || r.API == "responses_stored" {
 			continue
 		}
 		if len(reported) == 0 {

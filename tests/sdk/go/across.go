@@ -51,8 +51,14 @@ type talk interface {
 	wrong(err error) any
 }
 
+// A scenario is one that only some SDKs have.
+type scenario struct {
+	name string
+	run  func(c *Case, model string) (any, error)
+}
+
 // across lists the cases of every target.
-func across(open func(c *Case, model string) talk) ([]*Case, error) {
+func across(open func(c *Case, model string) talk, more ...scenario) ([]*Case, error) {
 	var targets map[string]map[string]string
 	if err := json.Unmarshal([]byte(os.Getenv("SDK_TARGETS")), &targets); err != nil {
 		return nil, fmt.Errorf("read SDK_TARGETS: %w", err)
@@ -62,6 +68,11 @@ func across(open func(c *Case, model string) talk) ([]*Case, error) {
 		add := func(name, purpose string, fn func(talk) (any, error)) {
 			cases = append(cases, &Case{name: target + ":" + name, run: func(c *Case) (any, error) {
 				return fn(open(c, targets[target][purpose]))
+			}})
+		}
+		for _, s := range more {
+			cases = append(cases, &Case{name: target + ":" + s.name, run: func(c *Case) (any, error) {
+				return s.run(c, targets[target]["chat"])
 			}})
 		}
 		for end, stream := range map[string]bool{"": false, "_stream": true} {

@@ -12,7 +12,7 @@ import (
 
 // acrossOpenAICases lists the conversations and the embeddings of openai-go.
 func acrossOpenAICases() ([]*Case, error) {
-	cases, err := across(acrossOpenAI)
+	cases, err := across(acrossOpenAI, keptScenarios...)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ export const toolList = (wrap) => Object.entries(TOOLS).map(([name, description]
 export const turn = (text, calls, finish, thought = null) => ({ text: text ?? "", calls, finish, thought });
 
 // A turn without its ids, which are checked here: each once, none empty.
-function told(t) {
+export function told(t) {
   const ids = t.calls.map((k) => k.id);
   const good = new Set(ids).size === ids.length && ids.every(Boolean);
   return { ...t, calls: t.calls.map(({ name, args }) => ({ name, args })), ids: good ? "unlike" : JSON.stringify(ids) };
@@ -142,5 +142,9 @@ export function scenarios(prefix, Talk) {
   add("retry_429", "retry_429", (t) => chat(t, false));
   add("abort", "slow", abort);
   add("truncated", "truncated", truncated);
+  if (Talk.prototype.kept) {
+    add("kept", "chat", (t) => t.kept(false));
+    add("kept_stream", "chat", (t) => t.kept(true));
+  }
   return cases;
 }

@@ -1,6 +1,6 @@
 // Every vendor's models by the openai package, with Chat Completions and with Responses.
-import { BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, error, run } from "./harness.mjs";
-import { few, many, scenarios, toolList, turn, vectors } from "./across.mjs";
+import { BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, error, run, tagged } from "./harness.mjs";
+import { RESULTS, few, many, scenarios, told, toolList, turn, vectors } from "./across.mjs";
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: BASE + "/v1", apiKey: KEY });
@@ -88,17 +88,53 @@ class Responses {
     };
   }
 
-  async ask(stream, want) {
-    const r = stream
-      ? await client.responses.stream(this.wish(want)).finalResponse()
-      : await client.responses.create(this.wish(want));
+  async respond(stream, request) {
+    const r = stream ? await client.responses.stream(request).finalResponse() : await client.responses.create(request);
     this.c.used(this.model, r.usage.input_tokens, r.usage.output_tokens);
+    return r;
+  }
+
+  async ask(stream, want) {
+    const r = await this.respond(stream, this.wish(want));
     const bare = ({ parsed_arguments, ...item }) => item;
     this.thread.push(...r.output.map((i) => (i.content ? { ...i, content: i.content.map(({ parsed, ...p }) => p) } : bare(i))));
+    return this.turn(r);
+  }
+
+  turn(r) {
     const thought = r.output.filter((i) => i.type === "reasoning").flatMap((i) => i.summary.map((p) => p.text)).join("");
     const text = r.output.filter((i) => i.type === "message").flatMap((i) => i.content.map((p) => p.text)).join("");
     return turn(text, read(r.output.filter((i) => i.type === "function_call"), (k) => k.call_id, (k) => k),
       r.incomplete_details?.reason ?? r.status, thought);
+  }
+
+  // Three turns, each of which names the one before, and what is kept of them.
+  async kept(stream) {
+    this.say(tagged("Use get_weather and get_time in Paris."));
+    let request = { ...this.wish({ tools: true }), store: true };
+    const seen = [], replies = [];
+    for (let i = 0; i < 3; i++) {
+      const r = await this.respond(stream, request);
+      replies.push(r);
+      seen.push(told(this.turn(r)));
+      this.thread = [];
+      this.give(r.output.filter((k) => k.type === "function_call").map((k) => ({ id: k.call_id, text: RESULTS[k.name] })));
+      if (!this.thread.length) this.say("Hello again.");
+      request = { ...this.wish({ tools: true }), store: true, previous_response_id: r.id };
+    }
+    const [, middle, last] = replies;
+    const again = await client.responses.retrieve(last.id);
+    const items = (await client.responses.inputItems.list(middle.id, { order: "asc" })).data;
+    await client.responses.delete(last.id);
+    const gone = await client.responses.retrieve(last.id).then(() => "still there", (e) => e.constructor.name);
+    return [...seen, {
+      stored: replies.map((r) => r.store),
+      follows: last.previous_response_id === middle.id,
+      gone,
+      same: again.id === last.id && again.status === last.status && again.output_text === last.output_text,
+      items: items.map((i) => i.type),
+      ids: new Set(items.map((i) => i.id)).size === items.length,
+    }];
   }
 
   async *pieces() {

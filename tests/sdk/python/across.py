@@ -55,7 +55,7 @@ def turn(text, calls, finish, thought=None):
     return {"text": text or "", "calls": calls, "finish": finish, "thought": thought}
 
 
-def _told(t):
+def told(t):
     """A turn without its ids, which are checked here: each once, none empty."""
     ids = [i for i, _, _ in t["calls"]]
     return t | {"calls": [{"name": n, "args": a} for _, n, a in t["calls"]],
@@ -68,7 +68,7 @@ def _give(talk, t):
 
 def _chat(talk, stream):
     talk.say(tagged(PROMPT))
-    return _told(talk.ask(stream))
+    return told(talk.ask(stream))
 
 
 def _tools(talk, stream):
@@ -77,7 +77,7 @@ def _tools(talk, stream):
     turns = []
     for want in ({}, {"force": True}, {}):
         t = talk.ask(stream, tools=True, **want)
-        turns.append(_told(t))
+        turns.append(told(t))
         if t["calls"]:
             _give(talk, t)
     return turns
@@ -90,7 +90,7 @@ def _thinking(talk, stream):
         talk.say(tagged(text))
         for _ in range(2):
             t = talk.ask(stream, tools=True, think=True)
-            turns.append(_told(t))
+            turns.append(told(t))
             if t["calls"]:
                 _give(talk, t)
     return turns
@@ -116,16 +116,16 @@ def scenarios(talk, think=True):
 
     def structured(c, t):
         t.say(tagged(PROMPT))
-        got = _told(t.ask(False, schema=True))
+        got = told(t.ask(False, schema=True))
         return got | {"text": json.loads(got["text"])}
 
     def image(c, t):
         t.say(tagged("What is in this picture?"), PICTURE)
-        return _told(t.ask(False))
+        return told(t.ask(False))
 
     def short(c, t):
         t.say(tagged(PROMPT))
-        return _told(t.ask(False, limit=16))
+        return told(t.ask(False, limit=16))
 
     def abort(c, t):
         t.say(tagged(PROMPT))
@@ -154,7 +154,7 @@ def scenarios(talk, think=True):
         t.say(tagged("Use get_weather in Paris."))
         calls = t.ask(False, tools=True)["calls"]
         t.give([(i, n, RESULTS[n]) for i, n, _ in calls], PICTURE)
-        return _told(t.ask(False, tools=True))
+        return told(t.ask(False, tools=True))
 
     def failing(c, t):
         """The upstream tells of an error after some text."""
@@ -167,6 +167,9 @@ def scenarios(talk, think=True):
             failed = type(e).__name__
         return {"text": bool(text), "failed": failed}
 
+    if hasattr(talk, "kept"):
+        add("kept", "chat", lambda c, t: t.kept(False))
+        add("kept_stream", "chat", lambda c, t: t.kept(True))
     if hasattr(talk, "picture"):
         add("tool_image", "chat", tool_image)
     add("failing", "failing", failing)

@@ -4,8 +4,8 @@ import json
 
 import openai
 
-from across import few, many, scenarios, tool_list, turn, vectors
-from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run
+from across import RESULTS, few, many, scenarios, told, tool_list, turn, vectors
+from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run, tagged
 
 client = openai.OpenAI(base_url=BASE + "/v1", api_key=KEY)
 
@@ -108,8 +108,7 @@ class Responses(Talk):
             kw["max_output_tokens"] = limit
         return kw
 
-    def ask(self, stream, **want):
-        kw = self.wish(**want)
+    def respond(self, stream, **kw):
         if stream:
             with client.responses.stream(**kw) as s:
                 for _ in s:
@@ -118,15 +117,51 @@ class Responses(Talk):
         else:
             r = client.responses.create(**kw)
         self.c.used(self.model, r.usage.input_tokens, r.usage.output_tokens)
+        return r
+
+    def ask(self, stream, **want):
+        r = self.respond(stream, **self.wish(**want))
         items = r.model_dump(exclude_none=True, warnings=False)["output"]
         for i in items:
             i.pop("parsed_arguments", None)
             for part in i.get("content", []):
                 part.pop("parsed", None)
         self.thread += items
+        return self.turn(r)
+
+    def turn(self, r):
         calls = [(i.call_id, i.name, json.loads(i.arguments)) for i in r.output if i.type == "function_call"]
         thought = "".join(p.text for i in r.output if i.type == "reasoning" for p in i.summary)
         return turn(r.output_text, calls, r.incomplete_details.reason if r.incomplete_details else r.status, thought)
+
+    def kept(self, stream):
+        """Three turns, each of which names the one before, and what is kept of them."""
+        self.say(tagged("Use get_weather and get_time in Paris."))
+        kw = self.wish(tools=True) | {"store": True}
+        seen, replies = [], []
+        for _ in range(3):
+            r = self.respond(stream, **kw)
+            replies.append(r)
+            seen.append(told(self.turn(r)))
+            self.thread = []
+            self.give([(k.call_id, k.name, RESULTS[k.name]) for k in r.output if k.type == "function_call"])
+            if not self.thread:
+                self.say("Hello again.")
+            kw = self.wish(tools=True) | {"store": True, "previous_response_id": r.id}
+        _, middle, last = replies
+        again = client.responses.retrieve(last.id)
+        items = client.responses.input_items.list(middle.id, order="asc").data
+        client.responses.delete(last.id)
+        try:
+            client.responses.retrieve(last.id)
+            gone = "still there"
+        except openai.APIStatusError as e:
+            gone = type(e).__name__
+        return seen + [{
+            "stored": [r.store for r in replies], "follows": last.previous_response_id == middle.id, "gone": gone,
+            "same": (again.id, again.output_text, again.status) == (last.id, last.output_text, last.status),
+            "items": [i.type for i in items], "ids": len({i.id for i in items}) == len(items),
+        }]
 
     def pieces(self):
         with client.responses.create(**self.wish(), stream=True) as s:
