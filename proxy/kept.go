@@ -215,6 +215,9 @@ func (c *carrier) state(k *carriage, t Target, told *neutral.Request) *failure {
 	if told.Previous != "" && !c.plan.lossy {
 		return &failure{elsewhere: true, unsent: true, err: unknownPrevious(told.Previous, t)}
 	}
+	if refs := neutral.References(told.Turns); len(refs) > 0 && k.to.API != neutral.Responses && !c.plan.lossy {
+		return &failure{elsewhere: true, unsent: true, err: unknownItem(refs[0], t)}
+	}
 	if c.p.kept == nil {
 		return nil
 	}
@@ -232,7 +235,17 @@ func (c *carrier) state(k *carriage, t Target, told *neutral.Request) *failure {
 		return &failure{err: err, elsewhere: true, unsent: true}
 	}
 	k.keeps = ledger.ResponsePrefix + strings.TrimPrefix(x.ID, "call_")
-	told.Metadata = nil // it is kept with the response
+	told.Metadata = keptMetadata(told.Metadata, k.api)
+	return nil
+}
+
+// keptMetadata is what an upstream is told of the metadata of a reply that Weir
+// keeps: nothing, since it is kept with the reply, but for Anthropic's own name
+// for the end user.
+func keptMetadata(all map[string]string, api wire.API) map[string]string {
+	if id := all["user_id"]; id != "" && api == wire.Messages {
+		return map[string]string{"user_id": id}
+	}
 	return nil
 }
 
@@ -240,6 +253,14 @@ func unknownPrevious(id string, t Target) *Error {
 	return &Error{
 		Code: ForeignDialect, Param: "previous_response_id", NoRetry: true,
 		Msg: fmt.Sprintf("previous_response_id: Weir holds no response %s, and provider %s, which serves this model, keeps none. Send the whole conversation as input; or have Weir keep replies, by store: true in each request or responses: {state: on} in its configuration, and name those.",
+			clip(id), t.Provider.Name),
+	}
+}
+
+func unknownItem(id string, t Target) *Error {
+	return &Error{
+		Code: ForeignDialect, Param: "input", NoRetry: true,
+		Msg: fmt.Sprintf("input: the item %s is only named, Weir holds none of that id, and provider %s, which serves this model, keeps none. Send the item itself (SDKs do with store: false); or have Weir keep replies, by store: true in each request or responses: {state: on} in its configuration.",
 			clip(id), t.Provider.Name),
 	}
 }

@@ -237,11 +237,17 @@ func TestWhatIsKept(t *testing.T) {
 }
 
 func TestKeptRefusals(t *testing.T) {
+	input := func(members string) string {
+		if strings.Contains(members, `"input"`) {
+			return ""
+		}
+		return `,"input":"hi"`
+	}
 	g, _ := keptRig(t, nil)
 	check := func(members string, status int, code, param string, words ...string) {
 		t.Helper()
 		for _, stream := range []bool{false, true} {
-			resp, body := g.post("/v1/responses", fmt.Sprintf(`{"model":"claude-haiku-4-5","stream":%v,"input":"hi"%s}`, stream, members))
+			resp, body := g.post("/v1/responses", fmt.Sprintf(`{"model":"claude-haiku-4-5","stream":%v%s}`, stream, input(members)+members))
 			var told struct {
 				Error struct{ Code, Param, Message string }
 			}
@@ -260,6 +266,7 @@ func TestKeptRefusals(t *testing.T) {
 	}
 	check(`,"previous_response_id":"resp_of_nobody"`, 400, "dialect_not_carried", "previous_response_id", "store: true", "whole conversation")
 	check(`,"previous_response_id":"resp_weir_0190a0000000700080000000000000ab"`, 400, "previous_response_not_found", "previous_response_id", "not found", "whole conversation")
+	check(`,"input":[{"role":"user","content":"hi"},{"type":"item_reference","id":"msg_of_nobody"}]`, 400, "dialect_not_carried", "input", "store: true", "Send the item itself")
 	check(`,"background":true`, 400, "dialect_not_carried", "background", "leave it out")
 	check(`,"conversation":"conv_1"`, 400, "dialect_not_carried", "conversation", "leave it out")
 }
@@ -488,7 +495,7 @@ func TestKeptLarge(t *testing.T) {
 		t.Errorf("the picture did not come home: %d bytes", len(last))
 	}
 	huge := strings.Repeat("A", maxKeptBody)
-	resp, body := g.post("/v1/responses", `{"model":"claude-haiku-4-5","store":true,"input":"`+huge+`"}`)
+	resp, body := g.post("/v1/responses", `{"model":"claude-haiku-4-5","store":true,"input":[{"role":"user","content":[{"type":"input_image","detail":"auto","image_url":"data:image/png;base64,`+huge+`"}]}]}`)
 	if resp.StatusCode != 413 || !strings.Contains(body, `"param":"store"`) || len(mock.Requests()) != len(sent) {
 		t.Errorf("too large: %d %.300s", resp.StatusCode, body)
 	}

@@ -81,6 +81,15 @@ class Responses extends Talk {
   shows = true;
 }
 
+// What was said and thought is kept by who serves it, and the SDK refers to it by its ids.
+class Referring extends Responses {
+  thinks = { openai: { ...this.thinks.openai, store: true, include: undefined } };
+
+  wish(want) {
+    return { providerOptions: { openai: { store: true } }, ...super.wish(want) };
+  }
+}
+
 class Claude extends Talk {
   provider = anthropic;
   thinks = { anthropic: { thinking: { type: "enabled", budgetTokens: 2048 } } };
@@ -99,4 +108,4 @@ const embeddings = {
   embeddings_many: (c) => embed(c, many()), // more than some vendors take at once
 };
 
-await run({ ...embeddings, ...scenarios("", Chat), ...scenarios("responses_", Responses), ...scenarios("claude_", Claude) });
+await run({ ...embeddings, ...scenarios("", Chat), ...scenarios("responses_", Responses), ...scenarios("responses_referring_", Referring), ...scenarios("claude_", Claude) });
