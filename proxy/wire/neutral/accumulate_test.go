@@ -46,7 +46,7 @@ func TestAccumulated(t *testing.T) {
 				stream, whole := carriedBoth(t, byAPI(upstream), byAPI(client), reply)
 				file := fmt.Sprintf("testdata/accumulated/%s-of-%s-%s", client, upstream, name)
 				holdGolden(t, file+".sse", bytes.TrimRight(stream, "\n"))
-				holdGolden(t, file+".json", whole)
+				holdGolden(t, file+".golden", whole)
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func accumulated(t *testing.T, api string, each func(t *testing.T, events [][]by
 			if err != nil {
 				t.Fatal(err)
 			}
-			whole, err := os.ReadFile(strings.TrimSuffix(file, ".sse") + ".json")
+			whole, err := os.ReadFile(strings.TrimSuffix(file, ".sse") + ".golden")
 			if err != nil {
 				t.Fatal(err)
 			}
