@@ -204,12 +204,13 @@ func (d *demand) leastInput(model string, window int64) (n int64, exact bool) {
 }
 
 // count counts the texts by the model's own vocabulary, where that is public
-// and they are not too long for it.
+// and they are not too long for it. The first of all such calls waits while the
+// vocabulary is loaded, some tenths of a second.
 func (d *demand) count(model string, window int64) (n int64, ok bool) {
 	v := &d.x.View
 	encoding, _, exact := tokens.For(model)
 	body := d.x.Body.readable()
-	if !exact || !tokens.Loaded(encoding) || v.TextRest > 0 || body.file != nil || textSize(v)/denseText <= window {
+	if !exact || v.TextRest > 0 || body.file != nil || textSize(v)/denseText <= window {
 		return 0, false
 	}
 	if d.counted != encoding {

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"weir/internal/capability"
-	"weir/internal/tokens"
 	"weir/proxy/wire"
 )
 
@@ -78,8 +77,6 @@ func asking(model, what string) (path, body string) {
 // anything is sent, by each API; the same request of a model that can, or of
 // which nothing is known, is sent.
 func TestRefusedBeforeItIsSent(t *testing.T) {
-	tokens.Warm(tokens.O200k)
-	tokens.Warm(tokens.Cl100k)
 	v := newVendor(t, anyReply)
 	s := Settings{
 		Providers: []ProviderSettings{at("o", "openai", v.url+"/v1"), at("a", "anthropic", v.url), at("g", "gemini", v.url)},
@@ -167,7 +164,6 @@ func checkShape(t *testing.T, what, body, code, param string) {
 // A window that is known by a public vocabulary is full by an exact count. By
 // bytes alone the vendor is to say so, and a route goes elsewhere.
 func TestFullWindow(t *testing.T) {
-	tokens.Warm(tokens.Cl100k)
 	v := newVendor(t, anyReply)
 	ro := route("r", []string{"a", "b"}, nil)
 	ro.Targets[0].Model, ro.Targets[1].Model = "claude-haiku-4-5", "gpt-4.1"
@@ -184,6 +180,13 @@ func TestFullWindow(t *testing.T) {
 	}
 	if status, got := ask("a/gpt-4", 8300); status != 400 || !strings.Contains(got, `"context_length_exceeded"`) || !strings.Contains(got, "is 8192 tokens") {
 		t.Errorf("what does not fit: %d %s", status, got)
+	}
+	long := strings.Repeat("word ", 8300)
+	if resp, got := g.post("/v1/embeddings", fmt.Sprintf(`{"model":"a/text-embedding-3-small","input":%q}`, long)); resp.StatusCode != 400 || !strings.Contains(got, `"param":"input"`) {
+		t.Errorf("one long input: %d %s", resp.StatusCode, got)
+	}
+	if resp, got := g.post("/v1/embeddings", fmt.Sprintf(`{"model":"a/text-embedding-3-small","input":[%q,%[1]q]}`, long[:30_000])); resp.StatusCode != 200 {
+		t.Errorf("two inputs, each of which fits: %d %s", resp.StatusCode, got)
 	}
 	for range 10 {
 		if status, got := ask("r", 700_000); status != 200 || got != "gpt-4.1" {
