@@ -205,6 +205,25 @@ func TestResponsesReachesChatServers(t *testing.T) {
 	}
 }
 
+// Replies are kept for the clients of such a server from the first call on.
+func TestLearnedServersHaveState(t *testing.T) {
+	v := partly(t, func(path, _ string) (int, string) {
+		if path == "/v1/responses" {
+			return 404, "404 page not found"
+		}
+		return 0, ""
+	})
+	g := newRig(t, Settings{Providers: []ProviderSettings{at("up", "ollama", v.url+"/v1")}}, keeping)
+	first := g.respond("llama", false, `,"store":true,"input":"hello there"`)
+	second := g.respond("llama", true, fmt.Sprintf(`,"store":true,"input":"and again","previous_response_id":%q`, first.ID))
+	if got := v.last().body; !strings.Contains(second.text(), "and again") || !strings.Contains(got, "hello there") {
+		t.Errorf("%s\nthe server was told %s", second.raw, got)
+	}
+	if got, want := v.paths(), []string{"/v1/responses", "/v1/chat/completions", "/v1/chat/completions"}; !slices.Equal(got, want) {
+		t.Errorf("asked %q, want %q", got, want)
+	}
+}
+
 // What is not found there need not be the path.
 func TestResponsesRefusedForAnotherReason(t *testing.T) {
 	for _, c := range []struct {
