@@ -1,6 +1,7 @@
 package costs
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"testing"
@@ -254,4 +255,26 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The manual names every meter and every flavour.
+func TestManualNamesEverything(t *testing.T) {
+	page, err := os.ReadFile("../docs/costs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(name string) {
+		t.Helper()
+		if !bytes.Contains(page, []byte("`"+name+"`")) {
+			t.Errorf("docs/costs.md does not name %s", name)
+		}
+	}
+	for _, m := range Meters() {
+		has(m.String())
+	}
+	for v := range numVendors {
+		for s := shapeByMembers + 1; s < numShapes; s++ {
+			has(Flavour{v, s}.String())
+		}
+	}
 }

@@ -17,6 +17,7 @@ type Metrics struct {
 	errors     *prometheus.CounterVec
 	attempts   *prometheus.CounterVec
 	tokens     *prometheus.CounterVec
+	units      *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	ttft       *prometheus.HistogramVec
 	inFlight   prometheus.Gauge
@@ -42,7 +43,7 @@ type cellKey struct {
 type cell struct {
 	requests, errors prometheus.Counter
 	duration, ttft   prometheus.Observer
-	tokens           []prometheus.Counter // by meter; made at first use
+	tokens           []prometheus.Counter // and units, by meter; made at first use
 	mu               sync.Mutex           // guards tokens
 }
 
@@ -61,6 +62,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		errors:     counter("weir_errors_total", "Calls that ended in an error, by its class.", "api", "provider", "class"),
 		attempts:   counter("weir_attempts_total", "Tries at upstreams, by how they ended.", "provider", "result"),
 		tokens:     counter("weir_tokens_total", "Tokens by leaf meter; the sum over meters is the total.", "provider", "model", "meter"),
+		units:      counter("weir_units_total", "What is used that is no token, by leaf meter: searches, pictures, microseconds of audio.", "provider", "model", "meter"),
 		duration:   seconds("weir_request_duration_seconds", "From a call's arrival to its reply's last byte."),
 		ttft:       seconds("weir_ttft_seconds", "From a call's arrival to its first content."),
 		inFlight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_requests_in_flight", Help: "Calls under way."}),
@@ -69,7 +71,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		registry:   r,
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.duration, m.ttft, m.inFlight, m.unrecorded)
+		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.units, m.duration, m.ttft, m.inFlight, m.unrecorded)
 	}
 	return m
 }
@@ -133,8 +135,8 @@ func (m *Metrics) observe(c *ledger.Call) {
 	if c.TTFT > 0 {
 		cell.ttft.Observe(c.TTFT.Seconds())
 	}
-	for _, i := range meters {
-		if n, ok := c.Usage.Get(i); ok && n > 0 {
+	for i, n := range c.Usage.All {
+		if n > 0 {
 			m.token(cell, k, i).Add(float64(n))
 		}
 	}
@@ -157,7 +159,11 @@ func (m *Metrics) token(c *cell, k cellKey, i costs.Meter) prometheus.Counter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tokens[i] == nil {
-		c.tokens[i] = m.tokens.WithLabelValues(k.provider, k.model, i.String())
+		of := m.units
+		if i.Unit() == costs.Tokens {
+			of = m.tokens
+		}
+		c.tokens[i] = of.WithLabelValues(k.provider, k.model, i.String())
 	}
 	return c.tokens[i]
 }
