@@ -18,10 +18,10 @@ type routeRow struct {
 	As       string   `json:"as"` // target or fallback
 	Provider string   `json:"provider"`
 	Kind     string   `json:"kind"`
-	Dialect  string   `json:"dialect"` // "any" for mocks
-	APIs     []string `json:"apis"`    // that the provider is asked by; "?": to be found out
-	Model    string   `json:"model"`   // "" = the asked name
-	Weight   int      `json:"weight"`  // 0 for fallbacks
+	Dialect  string   `json:"dialect"`       // "any" for mocks
+	APIs     []string `json:"apis"`          // that the provider is asked by; "?": to be found out
+	Model    string   `json:"model"`         // "" = the asked name
+	Weight   int      `json:"weight"`        // 0 for fallbacks
 	Can      *canRow  `json:"can,omitempty"` // what is known of the model
 	Note     string   `json:"note,omitempty"`
 }
