@@ -391,8 +391,8 @@ func (a *attempt) gather() *failure {
 			if !p.reading.HasUsage {
 				e.unsaid += p.weight
 			} else {
+				e.add(&p.reading, said == 0)
 				said++
-				e.reading.Usage.Add(p.reading.Usage)
 				raw = append(append(raw, p.reading.RawUsage...), ',')
 			}
 		}
@@ -406,9 +406,9 @@ func (a *attempt) gather() *failure {
 			a.resp, e.reading.ServedModel = p.resp, p.reading.ServedModel
 		}
 	}
-	if said > 0 && said == answered {
+	if said > 0 {
 		raw[len(raw)-1] = ']'
-		e.reading.HasUsage, e.reading.RawUsage = true, raw
+		e.reading.HasUsage, e.reading.RawUsage = said == answered, raw
 		if len(e.parts) == 1 {
 			e.reading.RawUsage = e.parts[0].reading.RawUsage
 		}
@@ -419,6 +419,21 @@ func (a *attempt) gather() *failure {
 	e.reading.Final = e.reading.HasUsage
 	a.noteReply()
 	return nil
+}
+
+// add adds what a part has said that it used.
+func (e *embedding) add(r *wire.Reading, first bool) {
+	sum := &e.reading
+	if first {
+		sum.Reading, sum.ServiceTier = r.Reading, r.ServiceTier
+		return
+	}
+	sum.Usage.Add(r.Usage)
+	sum.Inconsistent = sum.Inconsistent || r.Inconsistent
+	if sum.HasCharge = sum.HasCharge && r.HasCharge; sum.HasCharge {
+		sum.Charged = sum.Charged.Add(r.Charged)
+	}
+	sum.Totals = costs.Totals{} // they are those of one request
 }
 
 // noteReply notes what the attempt's reply says of itself.
