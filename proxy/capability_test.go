@@ -130,6 +130,7 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 	check("o", "text-embedding-3-small", "embeddings text", "", "", "")
 	check("o", "grok-code-fast-1", "chat vision", "", "", "") // its vendor is to say so itself
 	check("a", "claude-haiku-4-5", "messages vision", "", "", "")
+	check("a", "claude-3-5-haiku-latest", "chat schema", "", "", "") // is told by an instruction
 	check("g", "gemini-2.5-pro", "generate audio", "", "", "")
 	check("a", "grok-code-fast-1", "chat vision", no, "messages", "does not take images") // it would come to it in other words
 }
