@@ -339,7 +339,7 @@ func (c *calledItems) item(p Part) Part {
 	switch o.Type {
 	case "apply_patch_call":
 		call.Args = string(o.Operation)
-	case "local_shell_call":
+	case "local_shell_call", "shell_call":
 		var w jsonw
 		w.obj()
 		for _, m := range members(o.Action) {

@@ -170,14 +170,9 @@ func clientItem(p *Part) *Part {
 			return p
 		}
 	case "shell":
-		var a struct {
-			Commands []string `json:"commands"`
-		}
-		if decode([]byte(c.Args), &a) != nil || len(a.Commands) == 0 {
+		if !w.shell(c) {
 			return p
 		}
-		w.clientItem("shell_call", "sh_", c)
-		w.rawKey("action", []byte(c.Args))
 	case "apply_patch":
 		var a struct {
 			Type string `json:"type"`
@@ -213,6 +208,35 @@ func (w *jsonw) clientItem(kind, prefix string, c *ToolCall) {
 		callID = CallWithSeal(callID, c.From, c.Signature)
 	}
 	w.strKey("call_id", callID)
+}
+
+// shell writes a call of the shell; false where its arguments are none.
+func (w *jsonw) shell(c *ToolCall) bool {
+	var a struct {
+		Commands []string       `json:"commands"`
+		Timeout  jsontext.Value `json:"timeout_ms"`
+		Length   jsontext.Value `json:"max_output_length"`
+	}
+	if decode([]byte(c.Args), &a) != nil || len(a.Commands) == 0 {
+		return false
+	}
+	w.clientItem("shell_call", "sh_", c)
+	w.objKey("action")
+	w.strsKey("commands", a.Commands)
+	w.numberOrNull("timeout_ms", a.Timeout)
+	w.numberOrNull("max_output_length", a.Length)
+	w.endObj()
+	w.objKey("environment")
+	w.strKey("type", "local")
+	w.endObj()
+	return true
+}
+
+func (w *jsonw) numberOrNull(name string, v jsontext.Value) {
+	if v.Kind() != '0' {
+		v = nil
+	}
+	w.rawKey(name, v)
 }
 
 // localShell writes a call of the local shell; false where its arguments are none.

@@ -288,7 +288,7 @@ func TestStandInCodexItems(t *testing.T) {
 		check("local_shell", `{"command":"ls -l"}`,
 			`{"id":"lsh_call_1","type":"local_shell_call","status":"completed","call_id":"call_1","action":{"type":"exec","command":["bash","-lc","ls -l"],"env":{}}}`)
 		check("shell", `{"commands":["ls"],"timeout_ms":5}`,
-			`{"id":"sh_call_1","type":"shell_call","status":"completed","call_id":"call_1","action":{"commands":["ls"],"timeout_ms":5}}`)
+			`{"id":"sh_call_1","type":"shell_call","status":"completed","call_id":"call_1","action":{"commands":["ls"],"timeout_ms":5,"max_output_length":null},"environment":{"type":"local"}}`)
 		check("apply_patch", `{"type":"update_file","path":"a","diff":"@@\n-x\n+y\n"}`,
 			`{"id":"apc_call_1","type":"apply_patch_call","status":"completed","call_id":"call_1","operation":{"type":"update_file","path":"a","diff":"@@\n-x\n+y\n"}}`)
 	}
