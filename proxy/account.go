@@ -109,7 +109,10 @@ func (a *attempt) settle() {
 func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 	switch {
 	case a.onlyLooks():
-		return costs.Usage{}, ""
+		return a.looked(r)
+	case a.whole != nil && r.Pending:
+		a.c.p.background.add(r.ID)
+		return costs.Usage{}, ledger.Unmetered
 	case r.HasUsage && r.Final:
 		return r.Usage, ledger.FromProvider
 	case a.api == wire.Speech && a.resp != nil && a.resp.StatusCode == http.StatusOK:

@@ -34,19 +34,20 @@ type Options struct {
 
 // A Proxy serves the LLM APIs. It is an http.Handler.
 type Proxy struct {
-	state     atomic.Pointer[State]
-	reload    sync.Mutex // held while a new State is made
-	recorder  *ledger.Recorder
-	keys      *ledger.KeyRing
-	objects   *objects
-	kept      *ledger.Responses // nil: none are kept
-	tokens    *counter
-	metrics   *Metrics
-	tracer    trace.Tracer
-	log       *slog.Logger
-	transport *transport
-	handler   Handler
-	gate      gate
+	state      atomic.Pointer[State]
+	reload     sync.Mutex // held while a new State is made
+	recorder   *ledger.Recorder
+	keys       *ledger.KeyRing
+	objects    *objects
+	background background
+	kept       *ledger.Responses // nil: none are kept
+	tokens     *counter
+	metrics    *Metrics
+	tracer     trace.Tracer
+	log        *slog.Logger
+	transport  *transport
+	handler    Handler
+	gate       gate
 }
 
 // New returns a Proxy that serves with the options' settings.

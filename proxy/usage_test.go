@@ -99,3 +99,45 @@ func TestSpeechCountsCharacters(t *testing.T) {
 		t.Errorf("%s from %s", c.Usage.AppendJSON(nil), c.UsageSource)
 	}
 }
+
+// A response that runs in the background bills nothing when it is begun, and
+// once when it has ended, at whatever look comes first.
+func TestBackgroundResponseBillsOnce(t *testing.T) {
+	state := `"status":"queued","usage":null`
+	up := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		stored := `{"id":"resp_bg","object":"response","model":"m","output":[],` + state + `}`
+		if r.URL.Query().Get("stream") != "" {
+			sse(w, "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":"+stored+"}\n\n")
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, stored)
+	})
+	for _, first := range []string{"/v1/responses/resp_bg", "/v1/responses/resp_bg?stream=true"} {
+		state = `"status":"queued","usage":null`
+		g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(up)}})
+		n := 0
+		check := func(method, path, want string, source ledger.UsageSource) {
+			t.Helper()
+			n++
+			body := ""
+			if method == "POST" {
+				body = `{"model":"m","input":"hi","background":true}`
+			}
+			if resp, text := g.do(method, path, body); resp.StatusCode != 200 {
+				t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, text)
+			}
+			c := g.calls(n)[n-1]
+			if got := string(c.Usage.AppendJSON(nil)); got != want || c.UsageSource != source {
+				t.Errorf("%s %s: %s from %q, want %s from %q", method, path, got, c.UsageSource, want, source)
+			}
+		}
+		check("POST", "/v1/responses", `{}`, ledger.Unmetered)
+		state = `"status":"in_progress","usage":null`
+		check("GET", "/v1/responses/resp_bg", `{}`, "")
+		state = `"status":"completed","usage":{"input_tokens":9,"output_tokens":3,"total_tokens":12}`
+		check("GET", first, `{"input":9,"output":3}`, ledger.FromProvider)
+		check("GET", "/v1/responses/resp_bg", `{}`, "")
+		check("GET", "/v1/responses/resp_bg?stream=true", `{}`, "")
+	}
+}

@@ -18,6 +18,7 @@ type Reading struct {
 
 	ServedModel string
 	StopReason  string // as the vendor wrote it
+	Pending     bool   // it is a response that goes on in the background
 	ServiceTier string // that was used
 	ID          string // of the reply
 	Sequence    int64  // Responses streams: the last sequence_number
@@ -263,7 +264,11 @@ func (f *facts) rootMember(k key, span Span, raw []byte) {
 // status "incomplete" is for stands in incomplete_details.
 func (f *facts) stop(k key, raw []byte) {
 	reason := text(raw)
-	if reason == "" || k == keyStatus && (f.api != Responses || reason == "in_progress" || reason == "queued") {
+	if reason == "" || k == keyStatus && f.api != Responses {
+		return
+	}
+	f.read.Pending = k == keyStatus && (reason == "in_progress" || reason == "queued")
+	if f.read.Pending {
 		return
 	}
 	f.finished = true
