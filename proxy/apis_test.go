@@ -9,6 +9,7 @@ import (
 
 	"weir/internal/mockllm"
 	"weir/proxy/wire"
+	"weir/proxy/wire/neutral"
 )
 
 // partly is the strict mock as a server that has not all of its paths: what
@@ -378,6 +379,54 @@ func TestCarriedManners(t *testing.T) {
 	}
 	if got := v.last().body; !strings.Contains(got, `"max_tokens":50`) {
 		t.Errorf("the limit is lost: %s", got)
+	}
+}
+
+// A model that refuses to show its reasoning, or to give it sealed, is asked for
+// the answer without; what is not shown is said.
+func TestCarriedWithoutReasoning(t *testing.T) {
+	v := partly(t, func(_, body string) (int, string) {
+		switch {
+		case strings.Contains(body, `"summary"`):
+			return 400, `{"error":{"message":"Your organization must be verified to generate reasoning summaries. Please go to: https://platform.openai.com/settings/organization/general and click on Verify Organization.","type":"invalid_request_error","param":"reasoning.summary","code":"unsupported_value"}}`
+		case strings.Contains(body, "reasoning.encrypted_content"):
+			return 400, `{"error":{"message":"Encrypted content is not supported with this model.","type":"invalid_request_error","param":"include","code":null}}`
+		}
+		return 0, ""
+	})
+	up := at("up", "openai", v.url+"/v1")
+	up.APIs = []string{"chat", "responses"}
+	g := newRig(t, Settings{Providers: []ProviderSettings{up}})
+	for range 2 {
+		resp, body := g.post("/v1/messages", `{"model":"gpt-5-mini","max_tokens":5000,"thinking":{"type":"enabled","budget_tokens":1024},"messages":[{"role":"user","content":"hello there"}]}`, "Anthropic-Version", "2023-06-01")
+		if resp.StatusCode != 200 || !strings.Contains(said(t, wire.Messages, body).Text, "hello there") || !strings.Contains(resp.Header.Get("X-Weir-Dropped-Params"), "thinking") {
+			t.Errorf("%d %s, dropped %q", resp.StatusCode, body, resp.Header.Get("X-Weir-Dropped-Params"))
+		}
+	}
+	if n := len(v.seen()); n != 4 {
+		t.Errorf("%d requests, want 3 and then 1", n)
+	}
+}
+
+// Reasoning that was sealed for another account is left out, and that is said.
+func TestCarriedSealOfAnotherAccount(t *testing.T) {
+	v := partly(t, func(_, body string) (int, string) {
+		if strings.Contains(body, "of-account-1") {
+			return 400, `{"error":{"message":"The encrypted content of-a... could not be verified.","type":"invalid_request_error","param":null,"code":"invalid_encrypted_content"}}`
+		}
+		return 0, ""
+	})
+	up := at("up", "openai", v.url+"/v1")
+	up.APIs = []string{"chat", "responses"}
+	g := newRig(t, Settings{Providers: []ProviderSettings{up}})
+	ask := `{"model":"gpt-5-mini","max_tokens":5000,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"redacted_thinking","data":"` +
+		neutral.Wrap(neutral.Responses, "sealed:rs_1|of-account-1") + `"},{"type":"text","text":"y"}]},{"role":"user","content":"hello there"}]}`
+	resp, body := g.post("/v1/messages", ask, "Anthropic-Version", "2023-06-01")
+	if resp.StatusCode != 200 || !strings.Contains(body, "hello there") || !strings.Contains(resp.Header.Get("X-Weir-Dropped-Params"), "thinking") {
+		t.Errorf("%d %s, dropped %q", resp.StatusCode, body, resp.Header.Get("X-Weir-Dropped-Params"))
+	}
+	if n := len(v.seen()); n != 2 || !strings.Contains(v.seen()[0].body, "of-account-1") {
+		t.Errorf("%d requests: %+v", n, v.seen())
 	}
 }
 

@@ -178,6 +178,9 @@ func (c *carrier) suit(k *carriage, t Target, told *neutral.Request) {
 			k.limit = told.Target.Limit
 		}
 	case wire.Responses: // by the name that is known, which a deployment's need not be
+		now, known := c.manner(t.Provider), t.Provider.traits.model(model)
+		told.Target.NoThoughts = now.noThoughts
+		told.Target.NoSummary, told.Target.NoSeals = now.noSummary || known.noSummary, now.noSeals || known.noSeals
 		told.Reasoning.Sealed = told.Reasoning.Sealed || ruleFor(c.x.Endpoint.API, model).api == wire.Responses
 	}
 }

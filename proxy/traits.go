@@ -27,6 +27,8 @@ type traits struct {
 type modelTraits struct {
 	lacks apiSet // APIs that it has refused for this model
 	limit string // the name of the output limit that it takes; "" = not known
+	// noSummary, noSeals: it refuses to show its reasoning, to give it sealed.
+	noSummary, noSeals bool
 }
 
 // maxModels bounds the models remembered per provider: names come from clients
@@ -52,7 +54,7 @@ func (t *traits) remember(model string, m manner) {
 		return
 	}
 	t.none.Or(uint32(m.lacks))
-	if m.modelLacks == 0 && m.limit == "" {
+	if m == (manner{lacks: m.lacks, noUsage: m.noUsage, noThoughts: m.noThoughts}) {
 		return
 	}
 	t.some.Store(true)
@@ -66,6 +68,7 @@ func (t *traits) remember(model string, m manner) {
 	if m.limit != "" {
 		known.limit = m.limit
 	}
+	known.noSummary, known.noSeals = known.noSummary || m.noSummary, known.noSeals || m.noSeals
 	t.models[model] = known
 }
 
@@ -76,6 +79,9 @@ type manner struct {
 	modelLacks apiSet // APIs that the model is not served by
 	noUsage    bool   // stream_options is refused
 	limit      string // the output limit's name that is taken
+	// Responses: summaries of the reasoning are refused, its sealed form is.
+	noSummary, noSeals bool
+	noThoughts         bool // of this call alone: earlier reasoning is not taken back
 }
 
 // without are the APIs not to ask by.
@@ -90,6 +96,8 @@ func (c *carrier) adapt(p *Provider, more manner) bool {
 	now := manner{
 		lacks: known.lacks | more.lacks, modelLacks: known.modelLacks | more.modelLacks,
 		noUsage: known.noUsage || more.noUsage, limit: known.limit,
+		noSummary: known.noSummary || more.noSummary, noSeals: known.noSeals || more.noSeals,
+		noThoughts: known.noThoughts || more.noThoughts,
 	}
 	if known.limit == "" { // it is changed once
 		now.limit = more.limit
@@ -114,6 +122,9 @@ func (a *attempt) otherwise(status int, body []byte) (m manner) {
 		return m
 	}
 	p := a.target.Provider
+	if a.carry != nil && a.api == wire.Responses {
+		return unreasoned(body)
+	}
 	if name, other := a.limit, "max_tokens"; name != "" && refusesMember(body, name) {
 		if name == other {
 			other = "max_completion_tokens"
@@ -122,6 +133,19 @@ func (a *attempt) otherwise(status int, body []byte) (m manner) {
 	}
 	m.noUsage = a.asked && (p.traits.usage.Load() == usageUnknown || bytes.Contains(body, []byte("stream_options")))
 	return m
+}
+
+// unreasoned reads what of its reasoning a model refuses to give by Responses:
+// summaries, which OpenAI gives to verified organisations alone, or the sealed
+// form; or that what comes back was sealed for another account.
+func unreasoned(body []byte) manner {
+	if bytes.Contains(body, []byte("invalid_encrypted_content")) {
+		return manner{noThoughts: true}
+	}
+	return manner{
+		noSummary: bytes.Contains(body, []byte("reasoning.summary")) || bytes.Contains(body, []byte("reasoning summar")),
+		noSeals:   bytes.Contains(body, []byte("encrypted_content")) || bytes.Contains(body, []byte("ncrypted content is not supported")),
+	}
 }
 
 // refusesMember reports whether a refusal says of a member that it is not

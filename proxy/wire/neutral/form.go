@@ -87,6 +87,9 @@ func (r *Request) whole(s string) string {
 type Target struct {
 	NoStreamOptions bool   // chat: stream_options is refused
 	Limit           string // chat: the name of the output limit; "" = by the model, as ChatLimit
+	NoSummary       bool   // responses: it does not show its reasoning, asked or not
+	NoSeals         bool   // responses: it gives no reasoning in sealed form
+	NoThoughts      bool   // responses: it does not take back the reasoning of earlier turns
 	Model           string // the model's own name, where the request's is an account's for it (an Azure deployment); "" = the same
 }
 

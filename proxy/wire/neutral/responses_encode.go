@@ -487,7 +487,7 @@ func (w *responsesWriter) result(o *ToolResult) {
 
 // thought writes reasoning back to whose it is.
 func (w *responsesWriter) thought(t *Thought) {
-	if !w.own && (t.From != Responses || t.Sealed == "") {
+	if !w.own && (t.From != Responses || t.Sealed == "" || w.r.Target.NoThoughts) {
 		w.drop(FeatureThoughts)
 		return
 	}

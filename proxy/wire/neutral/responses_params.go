@@ -206,7 +206,11 @@ func (w *responsesWriter) reasoning() {
 	effort, summary := q.Effort, q.Summary
 	if !w.own {
 		effort, summary = w.effort(), ""
-		if q.Show && reasoningModel(w.r.known()) && !q.off() {
+		switch {
+		case !q.Show, !reasoningModel(w.r.known()), q.off():
+		case w.r.Target.NoSummary:
+			w.drop(FeatureSummary)
+		default:
 			summary = "auto"
 		}
 	}
@@ -292,7 +296,7 @@ func (w *jsonw) format(f *Format) {
 func (w *responsesWriter) include() {
 	r := w.r
 	var words []string
-	if r.Reasoning.Sealed || !w.own && reasoningModel(r.known()) && w.store() != nil && !*w.store() {
+	if !r.Target.NoSeals && (r.Reasoning.Sealed || !w.own && reasoningModel(r.known()) && w.store() != nil && !*w.store()) {
 		words = append(words, includeSealed)
 	}
 	if r.Logprobs || r.TopLogprobs != nil && !w.own {
