@@ -144,11 +144,9 @@ func (e *encoder) usage(f field, u costs.Usage) {
 		return
 	}
 	at := e.beginNested(f)
-	for _, m := range meters {
-		if n, ok := u.Get(m); ok {
-			e.b = binary.AppendUvarint(e.b, uint64(m))
-			e.b = binary.AppendVarint(e.b, n)
-		}
+	for m, n := range u.All {
+		e.b = binary.AppendUvarint(e.b, uint64(m))
+		e.b = binary.AppendVarint(e.b, n)
 	}
 	e.endNested(at)
 }
