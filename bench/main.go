@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ func main() {
 	}
 	o := options{}
 	flag.BoolVar(&o.quick, "quick", false, "each cell once and briefly; writes no file unless -out says so")
-	flag.StringVar(&o.only, "only", "", "only the scenarios with this in their name")
+	flag.StringVar(&o.only, "only", "", "only the scenarios with this in their name; translation: only what it costs to carry a conversation across dialects")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of every scenario; 0: each its own")
 	flag.StringVar(&o.out, "out", "", "where to write the tables; default bench/results/<date>-<machine>.txt after a whole run")
 	flag.StringVar(&o.profile, "profile", "", "a directory for Weir's CPU and allocation profiles; one scenario at a time, by -only")
@@ -54,6 +55,8 @@ func runChild(words []string) error {
 		return runReverseProxy(words[1], words[2])
 	case len(words) == 4 && words[0] == "weir":
 		return runWeir(words[1], addresses{Plain: words[2], TLS: words[3]})
+	case len(words) == 2 && words[0] == "weir-of":
+		return runWeirOf(words[1])
 	}
 	return fmt.Errorf("no such child: %s", strings.Join(words, " "))
 }
@@ -73,20 +76,29 @@ func bench(o options) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	a, err := openArena(dir)
-	if err != nil {
-		return err
-	}
-	defer a.close()
 	out := &strings.Builder{}
 	w := io.MultiWriter(os.Stdout, out)
 	begun := time.Now()
 	m := readMachine()
 	fmt.Fprint(w, m.describe(o))
+	if strings.Contains("translation", o.only) { // first, as nothing else runs yet
+		if err := errors.Join(translate(w, o), albums(w, dir)); err != nil {
+			return err
+		}
+	}
+	list := scenarios(o)
+	if len(list) == 0 {
+		return save(o, m, out.String())
+	}
+	a, err := openArena(dir)
+	if err != nil {
+		return err
+	}
+	defer a.close()
 	for _, name := range a.absent {
 		fmt.Fprintf(w, "\n!!! %s\n", name)
 	}
-	for _, s := range scenarios(o) {
+	for _, s := range list {
 		rounds, err := a.play(s, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)

@@ -56,6 +56,11 @@ func runWeir(dir string, up addresses) error {
 	if err != nil {
 		return err
 	}
+	return runWeirOf(path)
+}
+
+// runWeirOf is Weir with a configuration.
+func runWeirOf(path string) error {
 	c, err := config.Load(path, os.LookupEnv)
 	if err != nil {
 		return err
