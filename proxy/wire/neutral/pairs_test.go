@@ -445,6 +445,11 @@ func FuzzPairs(f *testing.F) {
 		reply := &Reply{ID: "a", Choices: []Candidate{{Parts: []Part{{Text: "x"}, {Kind: Call, Call: &ToolCall{ID: "c", Name: "f", Args: "{}"}}}, Stop: StopTools}}}
 		f.Add(byte(i), byAPI(api).EncodeReply(reply, &Request{From: api}))
 	}
+	others := []Tool{{Name: "f", Custom: true}, {Name: "shell", Raw: jsontext.Value(`{"type":"shell"}`), From: Responses}, {Name: "local_shell", Raw: jsontext.Value(`{"type":"local_shell"}`), From: Responses}}
+	for i, name := range []string{"f", "shell", "local_shell"} {
+		call := &ToolCall{ID: "c", Name: name, Args: `{"input":"x","commands":["ls"],"command":["ls"]}`}
+		f.Add(byte(i), byAPI(apis[i]).EncodeReply(&Reply{ID: "a", Choices: []Candidate{{Parts: []Part{{Kind: Call, Call: call}}}}}, &Request{From: apis[i]}))
+	}
 	f.Fuzz(func(t *testing.T, which byte, body []byte) {
 		from := byAPI(apis[int(which)%len(apis)])
 		r, err := from.DecodeRequest(body, "m", true)
@@ -460,11 +465,11 @@ func FuzzPairs(f *testing.F) {
 				}
 			}
 			if replyErr == nil {
-				if out := to.EncodeReply(reply, &Request{From: api}); !jsontext.Value(out).IsValid(lenient) {
+				if out := to.EncodeReply(reply, &Request{From: api, Tools: others}); !jsontext.Value(out).IsValid(lenient) {
 					t.Fatalf("reply %s → %s: %s", from.API, api, out)
 				}
 			}
-			d, e := from.NewDecoder(), to.NewEncoder(&Request{From: api})
+			d, e := from.NewDecoder(), to.NewEncoder(&Request{From: api, Tools: others})
 			var out []byte
 			emit := func(ev *Event) { out = e.Append(out, ev) }
 			for line := range bytes.Lines(body) {
