@@ -41,11 +41,9 @@ type found struct {
 	}
 }
 
-func (f *found) set(n node)      { f.has[n/64] |= 1 << (n % 64) }
-func (f *found) clear(n node)    { f.has[n/64] &^= 1 << (n % 64) }
-func (f *found) is(n node) bool  { return f.has[n/64]&(1<<(n%64)) != 0 }
-func (f *found) any() (is bool)  { return f.has != [maxNodes / 64]uint64{} }
-func (f *found) of(n node) int64 { return f.count[n] }
+func (f *found) set(n node)     { f.has[n/64] |= 1 << (n % 64) }
+func (f *found) clear(n node)   { f.has[n/64] &^= 1 << (n % 64) }
+func (f *found) is(n node) bool { return f.has[n/64]&(1<<(n%64)) != 0 }
 
 // first returns the first of some places that is there.
 func (f *found) first(places places) (int64, bool) {

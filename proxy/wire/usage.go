@@ -169,7 +169,7 @@ func (f *facts) duration(raw []byte) {
 }
 
 // consumed returns a reading with the extras among its usage. Pictures and
-// audio count where no usage object says what they were.
+// audio count where no usage object tells their tokens.
 func (f *facts) consumed(r Reading) Reading {
 	e := f.extras
 	if e == nil {
@@ -195,7 +195,9 @@ func (f *facts) consumed(r Reading) Reading {
 			set(m, e.queries)
 		}
 	}
-	if !r.HasUsage && (e.images > 0 || e.audio > 0) {
+	_, in := r.Usage.Input()
+	_, out := r.Usage.Output()
+	if !in && !out && (e.images > 0 || e.audio > 0) {
 		set(costs.Images, e.images)
 		set(costs.AudioMicros, e.audio)
 		r.HasUsage = true

@@ -104,6 +104,7 @@ func TestPicturesAndAudio(t *testing.T) {
 	}
 	check(Images, `{"created":1,"data":[{"url":"u","revised_prompt":"p"},{"b64_json":"QUJD"}]}`, `{"images":2}`, true)
 	check(Images, `{"created":1,"data":[{"b64_json":"QUJD"}],"usage":{"input_tokens":5,"output_tokens":9}}`, `{"input":5,"output":0,"output_image":9}`, true)
+	check(Images, `{"created":1,"data":[{"b64_json":"QUJD"}],"usage":{"cost_in_usd_ticks":200000000}}`, `{"images":1}`, true)
 	check(Images, `{"created":1,"data":[]}`, `{}`, false)
 	check(Transcriptions, `{"task":"transcribe","duration":8.470000267028809,"text":"t","segments":[{"duration":3}]}`, `{"audio_us":8470000}`, true)
 	check(Transcriptions, `{"text":"t","usage":{"type":"duration","seconds":9},"duration":8.47}`, `{"audio_us":9000000}`, true)
