@@ -278,21 +278,3 @@ func TestManualNamesEverything(t *testing.T) {
 		}
 	}
 }
-
-func TestUsageIn(t *testing.T) {
-	check := func(reply, want string) {
-		t.Helper()
-		if got := string(UsageIn([]byte(reply))); got != want {
-			t.Errorf("%s: %s, want %s", reply, got, want)
-		}
-	}
-	check(`{"id":"a","choices":[{"usage":1}],"usage":{"prompt_tokens":1}}`, `{"prompt_tokens":1}`)
-	check(` { "usageMetadata" : { "promptTokenCount" : 1 } , "x" : 2 } `, `{ "promptTokenCount" : 1 }`)
-	check(`{"type":"response.done","response":{"usage":{"input_tokens":1}}}`, `{"input_tokens":1}`)
-	check(`{"type":"message_start","message":{"usage":{"input_tokens":1}}}`, `{"input_tokens":1}`)
-	check(`{"usage":null,"x_groq":{"usage":{"prompt_tokens":1}}}`, `{"prompt_tokens":1}`)
-	check(`{"pages":[],"usage_info":{"pages_processed":2}}`, `{"pages_processed":2}`)
-	for _, same := range []string{`{"prompt_tokens":1}`, `[]`, ``, `{`, `{"usage":5}`, `{"usage"`, `{"usage":{"a":1`, `{"input_tokens":1,"tokens":{"input_tokens":2}}`} {
-		check(same, same)
-	}
-}
