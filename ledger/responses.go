@@ -52,7 +52,7 @@ const (
 	// MaxChain is how many responses a conversation may have that is continued.
 	MaxChain = 1000
 	// MaxChainBytes is how many bytes they may have together.
-	MaxChainBytes = 128 << 20
+	MaxChainBytes = 64 << 20
 )
 
 // NewResponses returns the kept responses of a recorder's store. They are

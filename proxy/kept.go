@@ -138,30 +138,43 @@ func (p *Proxy) dereference(ctx context.Context, x *Exchange, turns []neutral.Tu
 		return nil, &Error{Code: BadRequest, Param: "input", NoRetry: true, Msg: fmt.Sprintf("The request refers to more than %d items. Send them inline.", maxReferences)}
 	}
 	for _, ref := range refs {
-		id := responseOf(ref)
-		if id == "" || items[ref] != nil {
+		if responseOf(ref) == "" || items[ref] != nil {
 			continue
 		}
-		if outputs[id] == nil {
-			r, err := p.kept.Get(ctx, p.scope(x), id)
-			if errors.Is(err, ledger.ErrNoResponse) {
-				return nil, itemNotFound(ref)
-			}
-			if err != nil {
-				return nil, keptError(err, id)
-			}
-			if outputs[id], err = neutral.OutputItems(r.Body); err != nil {
-				return nil, fmt.Errorf("read kept response %s: %w", id, err)
-			}
-		}
-		if items[ref] = neutral.ItemOf(outputs[id], ref); items[ref] == nil {
-			return nil, itemNotFound(ref)
+		var err error
+		if items[ref], err = p.item(ctx, x, outputs, ref); err != nil {
+			return nil, err
 		}
 	}
 	if len(items) == 0 {
 		return turns, nil
 	}
 	return neutral.Resolve(turns, items)
+}
+
+// item is a kept item by its id. outputs are those of the responses that were
+// looked at before.
+func (p *Proxy) item(ctx context.Context, x *Exchange, outputs map[string]jsontext.Value, ref string) (jsontext.Value, error) {
+	id := responseOf(ref)
+	if id == "" {
+		return nil, itemNotFound(ref)
+	}
+	if outputs[id] == nil {
+		r, err := p.kept.Get(ctx, p.scope(x), id)
+		if errors.Is(err, ledger.ErrNoResponse) {
+			return nil, itemNotFound(ref)
+		}
+		if err != nil {
+			return nil, keptError(err, id)
+		}
+		if outputs[id], err = neutral.OutputItems(r.Body); err != nil {
+			return nil, fmt.Errorf("read kept response %s: %w", id, err)
+		}
+	}
+	if item := neutral.ItemOf(outputs[id], ref); item != nil {
+		return item, nil
+	}
+	return nil, itemNotFound(ref)
 }
 
 func itemNotFound(ref string) error {

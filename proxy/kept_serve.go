@@ -60,7 +60,15 @@ func (p *Proxy) listKept(r *http.Request, x *Exchange, id string) error {
 	if err != nil {
 		return keptError(err, id)
 	}
-	items, err := neutral.ListItems(kept.Input, strings.TrimPrefix(id, "resp_"))
+	outputs := map[string]jsontext.Value{}
+	input, err := neutral.ResolveItems(kept.Input, func(ref string) jsontext.Value {
+		item, _ := p.item(r.Context(), x, outputs, ref) // one that is gone is shown as it was named
+		return item
+	})
+	if err != nil {
+		return fmt.Errorf("read kept response %s: %w", id, err)
+	}
+	items, err := neutral.ListItems(input, strings.TrimPrefix(id, "resp_"))
 	if err != nil {
 		return fmt.Errorf("read kept response %s: %w", id, err)
 	}

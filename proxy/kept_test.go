@@ -516,6 +516,9 @@ func TestKeptReferences(t *testing.T) {
 			t.Errorf("%s: %s", model, two.raw)
 		}
 		if model != "gpt-4o-mini" {
+			if _, list := g.do("GET", "/v1/responses/"+two.ID+"/input_items", ""); strings.Contains(list, "item_reference") || !strings.Contains(list, `"function_call"`) {
+				t.Errorf("%s: listed as %s", model, list)
+			}
 			g.respond(model, true, `,"previous_response_id":"`+two.ID+`","input":"hello"`)
 		}
 		sent := mock.Requests()

@@ -2,6 +2,7 @@ package neutral
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -171,7 +172,7 @@ func listedItem(raw jsontext.Value, kind, id string) jsontext.Value {
 	status := kind != "message" && !strings.HasPrefix(kind, "function_") && !strings.HasPrefix(kind, "custom_")
 	for _, one := range members(raw) {
 		switch {
-		case one.Name == "id", one.Name == "type", one.Name == "status" && !given(one.Value):
+		case one.Name == "id", one.Name == "type", !given(one.Value):
 			continue
 		case one.Name == "status":
 			status = true
@@ -219,30 +220,24 @@ func (w *jsonw) listedContent(content jsontext.Value, role string) {
 
 // listedPart writes a part with the members that its type must have.
 func (w *jsonw) listedPart(part jsontext.Value) {
-	must, value := "", ""
+	var must []Member
 	switch itemKind(part) {
 	case "input_image":
-		must, value = "detail", `"auto"`
+		must = []Member{{"detail", jsontext.Value(`"auto"`)}}
 	case "output_text":
-		must, value = "annotations", "[]"
-	}
-	list := members(part)
-	for _, m := range list {
-		if m.Name == must && given(m.Value) {
-			must = ""
-		}
-	}
-	if must == "" {
+		must = []Member{{"annotations", jsontext.Value("[]")}, {"logprobs", jsontext.Value("[]")}}
+	default:
 		w.raw(part)
 		return
 	}
 	w.obj()
-	for _, m := range list {
-		if m.Name != must {
+	for _, m := range members(part) {
+		if given(m.Value) {
 			w.member(m)
+			must = slices.DeleteFunc(must, func(o Member) bool { return o.Name == m.Name })
 		}
 	}
-	w.rawKey(must, []byte(value))
+	w.members(must)
 	w.endObj()
 }
 
@@ -276,6 +271,24 @@ func (p *Part) reference() (id string, ok bool) {
 		return "", false
 	}
 	return rawID(p.Raw), true
+}
+
+// ResolveItems puts items in the place of references to them in a list, as far
+// as find knows them.
+func ResolveItems(list jsontext.Value, find func(id string) jsontext.Value) (jsontext.Value, error) {
+	w := jsonw{b: make([]byte, 0, len(list))}
+	w.arr()
+	err := eachElement(list, func(_ int, item jsontext.Value) error {
+		if itemKind(item) == referenceMark {
+			if found := find(rawID(item)); found != nil {
+				item = found
+			}
+		}
+		w.raw(item)
+		return nil
+	})
+	w.endArr()
+	return w.b, err
 }
 
 // Resolve puts items in the place of the references to them. One that is not
