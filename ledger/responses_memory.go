@@ -10,6 +10,7 @@ type unshipped struct {
 	byID  map[string]*unshippedResponse
 	order []string // of contents and deletions, the oldest first
 	bytes int      // of contents
+	max   int      // of bytes; 0: maxUnshipped
 }
 
 type unshippedResponse struct {
@@ -56,7 +57,11 @@ func (u *unshipped) drop(e *unshippedResponse) {
 // shrink keeps the bounds: the oldest contents go first, and then all that is
 // known of the oldest.
 func (u *unshipped) shrink() {
-	for len(u.order) > 0 && (u.bytes > maxUnshipped || len(u.order) > maxUnshippedSteps) {
+	limit := maxUnshipped
+	if u.max > 0 {
+		limit = u.max
+	}
+	for len(u.order) > 0 && (u.bytes > limit || len(u.order) > maxUnshippedSteps) {
 		e := u.byID[u.order[0]]
 		if e != nil {
 			u.drop(e)

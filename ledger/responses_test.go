@@ -249,7 +249,7 @@ func TestTwoProcesses(t *testing.T) {
 	release := lockStore(t, s.db)
 	r := testResponse(responseID(), "", "a")
 	keep(t, s, r)
-	time.AfterFunc(300*time.Millisecond, release)
+	time.AfterFunc(150*time.Millisecond, release)
 	if got := texts(one(theirs.Get(t.Context(), "key:1", r.ID))); got != "a!" {
 		t.Errorf("another process gets %s", got)
 	}
@@ -301,16 +301,17 @@ func TestUnshippedBeyondMemory(t *testing.T) {
 	s, rec, _ := newResponses(t)
 	release := lockStore(t, s.db)
 	defer release()
+	rec.kept.max = 64 << 10
 	a, b := responseID(), responseID()
 	keep(t, s, testResponse(a, "", "a"))
 	filler := testResponse(responseID(), "", "x")
-	filler.Body = bytes.Repeat([]byte("x"), 30<<20)
+	filler.Body = bytes.Repeat([]byte("x"), 30<<10)
 	keep(t, s, filler)
 	filler.ID = responseID()
 	keep(t, s, filler, testResponse(b, a, "b"))
 	filler.ID = responseID()
 	keep(t, s, filler)
-	if rec.kept.bytes > maxUnshipped {
+	if rec.kept.bytes > rec.kept.max {
 		t.Errorf("%d bytes in memory", rec.kept.bytes)
 	}
 	if r, _ := rec.kept.get(a); r != nil {
