@@ -195,6 +195,7 @@ func (e *evaluation) collect() {
 // price makes the lines.
 func (e *evaluation) price(c *Charge) {
 	c.Lines = make([]Line, 0, e.usage.Len()+1)
+	e.ground()
 	for m, n := range e.usage.All {
 		if n == 0 {
 			continue
@@ -226,6 +227,29 @@ func (e *evaluation) price(c *Charge) {
 	c.Status, c.List, c.Contracted = Priced, list, e.contracted.money()
 	if list.IsZero() && e.isFree(c) {
 		c.Status = Free
+	}
+}
+
+// ground counts Google's searches in what the model is billed by: a prompt
+// that was grounded once, however many queries it took, or each query.
+func (e *evaluation) ground() {
+	const searches = 1<<WebSearches | 1<<SearchQueries
+	if e.usage.known&searches == 0 {
+		return
+	}
+	for m, n := range e.usage.All {
+		switch {
+		case m != WebSearches && m != SearchQueries || n == 0 || e.priced(m, false):
+		case e.priced(GroundedPrompts, false):
+			if _, counted := e.usage.Get(GroundedPrompts); !counted {
+				e.usage.Set(GroundedPrompts, 1)
+			}
+			e.usage.Set(m, -1) // unknown: it is the other one now
+		case m == WebSearches && e.priced(SearchQueries, false):
+			old, _ := e.usage.Get(SearchQueries)
+			e.usage.Set(SearchQueries, plus(old, n))
+			e.usage.Set(m, -1) // unknown: it is the other one now
+		}
 	}
 }
 
@@ -452,6 +476,68 @@ func (b *Book) chargeGPU(u Usage, t Terms, c Charge) Charge {
 	c.Status, c.List = Priced, total.money()
 	c.Contracted = c.List
 	return c
+}
+
+// ChargeReading prices what a usage object says: the tier, the speed and the
+// place that it says it was served with go before those of the terms, and runs
+// of other models within the request are priced at their own. The vendor's own
+// charge, where it says one, is in r and goes before this one.
+func (b *Book) ChargeReading(r *Reading, t Terms) Charge {
+	said := func(to *string, word string) {
+		if word != "" {
+			*to = word
+		}
+	}
+	said(&t.Tier, r.Tier)
+	said(&t.Speed, r.Speed)
+	said(&t.Residency, r.Residency)
+	said(&t.SearchContextSize, r.SearchContextSize)
+	served := t.Served
+	if served == "" {
+		served = t.Model
+	}
+	if len(r.Iterations) == 0 {
+		return b.Charge(r.Usage, t)
+	}
+	var whole Charge
+	first := true
+	for model, u := range r.Parts(served) {
+		part := t
+		if model != "" {
+			part.Model, part.Served = model, ""
+		}
+		c := b.Charge(u, part)
+		if first {
+			whole, first = c, false
+			continue
+		}
+		whole.join(c)
+	}
+	return whole
+}
+
+// join adds another model's charge within the same request.
+func (c *Charge) join(o Charge) {
+	c.Lines = append(c.Lines, o.Lines...)
+	c.Missing = append(c.Missing, o.Missing...)
+	known := func(c *Charge) Money {
+		if c.Status == Unpriced {
+			return c.AtLeast
+		}
+		return c.List
+	}
+	if c.Status == Unpriced || o.Status == Unpriced {
+		c.AtLeast = known(c).Add(known(&o))
+		if c.Why == "" {
+			c.Why = o.Why
+		}
+		c.Status, c.List, c.Contracted = Unpriced, Money{}, Money{}
+		return
+	}
+	if o.Status == Priced {
+		c.Status = Priced
+	}
+	c.List, c.Contracted = c.List.Add(o.List), c.Contracted.Add(o.Contracted)
 }
 
 // GPUIdle prices the time in which own GPUs ran and served nobody: alive less

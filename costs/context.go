@@ -29,6 +29,17 @@ func ContextKeys() []string {
 	}
 }
 
+// secondsOf are meters of time by the words for their seconds.
+var secondsOf = map[string]Meter{"audio_seconds": AudioMicros, "seconds": AudioMicros, "audio_out_seconds": AudioOutMicros, "video_seconds": VideoMicros}
+
+// vendorWords are meters by the vendors' words for them.
+var vendorWords = map[string]Meter{
+	"web_search_requests": WebSearches, "web_search_calls": WebSearches,
+	"web_search_queries": SearchQueries, "grounding_queries": SearchQueries, "webSearchQueries": SearchQueries,
+	"grounding_prompts": GroundedPrompts, "grounded_requests": GroundedPrompts,
+	"file_search_calls": FileSearches, "code_interpreter_sessions": CodeSessions, "search_units": RerankUnits,
+}
+
 // SetContext sets, by a word, what decides a price and isn't in the usage that
 // a vendor sends. A meter's name sets that meter: what came beside the usage
 // object, such as the number of searches.
@@ -63,6 +74,14 @@ func (t *Terms) SetContext(u *Usage, key, value string) error {
 		n, err := wholeNumber(value)
 		t.GPUs = n
 		return wrapContext(key, err)
+	}
+	if m, ok := secondsOf[key]; ok {
+		n, err := millionths(value)
+		u.Set(m, n)
+		return wrapContext(key, err)
+	}
+	if m, ok := vendorWords[key]; ok {
+		key = m.String()
 	}
 	m, err := ParseMeter(key)
 	if err != nil {

@@ -26,7 +26,7 @@ const (
 
 var (
 	maxMoney = Money{math.MaxInt64, math.MaxUint64}
-	minMoney = Money{math.MinInt64 + 1, 0} // nearly -max: the one below has no opposite
+	minMoney = maxMoney.Neg() // the one below has no opposite
 )
 
 // errMoney is what every text that isn't an amount is refused with.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/config"
+	"weir/internal/app"
 )
 
 // defaultConfig is read where no --config is given and it is there.
@@ -72,6 +73,9 @@ func newCheckCommand() *cobra.Command {
 // and CI find the place.
 func check(cmd *cobra.Command) error {
 	c, err := loadConfig(cmd)
+	if err == nil {
+		_, err = app.LoadBook(c)
+	}
 	out, errOut := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		for _, p := range problems {

@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"weir/config"
+	"weir/costs"
 	"weir/internal/mockllm"
 	"weir/internal/sqldb"
 	"weir/internal/tokens"
@@ -43,6 +45,8 @@ type App struct {
 	o        Options
 	log      *slog.Logger
 	config   atomic.Pointer[config.Config]
+	book     atomic.Pointer[costs.Book]
+	pricesAt [sha256.Size]byte // sum of the price file of one's own at the start
 	db       *sqldb.DB
 	secret   []byte
 	recorder *ledger.Recorder
@@ -85,7 +89,7 @@ func Start(o Options) (*App, error) {
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.calls, a.cut = context.WithCancelCause(context.Background())
 	for _, step := range []func(*config.Config) error{
-		a.bind, a.openStore, a.openLedger, a.openTelemetry, a.startMock, a.openProxy, a.serve, a.startChores,
+		a.bind, a.openBook, a.openStore, a.openLedger, a.openTelemetry, a.startMock, a.openProxy, a.serve, a.startChores,
 	} {
 		if err := step(o.Config); err != nil {
 			a.stop()
@@ -102,6 +106,33 @@ func Start(o Options) (*App, error) {
 func (a *App) onStop(name string, f func(ctx context.Context) error) {
 	a.closers = append(a.closers, closer{name, f})
 }
+
+// openBook reads the price file of one's own; the vendored prices are read in
+// the background, before a call needs them where it can be.
+func (a *App) openBook(c *config.Config) error {
+	a.pricesAt = a.pricesSum()
+	b, err := LoadBook(c)
+	if err != nil {
+		return err
+	}
+	a.useBook(b, c)
+	return nil
+}
+
+// useBook swaps the price book in.
+func (a *App) useBook(b *costs.Book, c *config.Config) {
+	a.book.Store(b)
+	a.workers.Go(func() {
+		for i := range c.Providers {
+			if id := c.Providers[i].PricedAs(b.ProviderAt); id != "" && a.stopping.Err() == nil {
+				b.Warm(id)
+			}
+		}
+	})
+}
+
+// Book is the price book in effect.
+func (a *App) Book() *costs.Book { return a.book.Load() }
 
 // openStore opens the store and brings its schema up to date.
 func (a *App) openStore(c *config.Config) error {

@@ -63,6 +63,10 @@ func (a *App) Reload() error {
 // apply swaps everything that can be swapped in a running Weir.
 func (a *App) apply(c *config.Config) error {
 	old := a.config.Load()
+	book, err := LoadBook(c)
+	if err != nil {
+		return err
+	}
 	if err := a.startMock(c); err != nil {
 		return err
 	}
@@ -78,6 +82,10 @@ func (a *App) apply(c *config.Config) error {
 		a.o.Level.Set(c.Log.Level)
 	}
 	a.config.Store(c)
+	if book.Version() != a.book.Load().Version() {
+		a.log.Info("price book", "version", book.Version())
+		a.useBook(book, c)
+	}
 	for _, w := range c.Warnings {
 		a.log.Warn("configuration", "warning", w.Error())
 	}
@@ -118,6 +126,9 @@ func (a *App) watch(file string) {
 	if err == nil {
 		err = w.Add(filepath.Dir(file))
 	}
+	if path := overrides(a.o.Config); err == nil && path != "" && filepath.Dir(path) != filepath.Dir(file) {
+		err = w.Add(filepath.Dir(path))
+	}
 	if err != nil { // out of inotify handles, or a file system without
 		a.log.Warn("the configuration is not watched: send SIGHUP to reload", "err", err)
 		if w != nil {
@@ -130,7 +141,7 @@ func (a *App) watch(file string) {
 
 func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
 	defer w.Close()
-	seen := a.o.Config.Sum
+	seen, seenPrices := a.o.Config.Sum, a.pricesAt
 	timer := time.NewTimer(settleTime) // it may have changed since it was read
 	defer timer.Stop()
 	for {
@@ -138,7 +149,8 @@ func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
 		case <-a.stopping.Done():
 			return
 		case e := <-w.Events:
-			if name := filepath.Base(e.Name); name == filepath.Base(file) || strings.HasPrefix(name, "..") {
+			name := filepath.Base(e.Name)
+			if name == filepath.Base(file) || name == filepath.Base(overrides(a.config.Load())) || strings.HasPrefix(name, "..") {
 				timer.Reset(settleTime)
 			}
 		case err := <-w.Errors:
@@ -146,12 +158,26 @@ func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
 			timer.Reset(settleTime) // events may be lost
 		case <-timer.C:
 			text, err := os.ReadFile(file)
-			now := sha256.Sum256(text)
-			if err != nil || now == seen {
+			now, prices := sha256.Sum256(text), a.pricesSum()
+			if err != nil || now == seen && prices == seenPrices {
 				continue // gone for the moment, or touched without a change
 			}
-			seen = now
+			seen, seenPrices = now, prices
 			_ = a.Reload() // it has logged what is wrong
 		}
 	}
+}
+
+// pricesSum is the sum of the price file of one's own; that of nothing where
+// there is none.
+func (a *App) pricesSum() [sha256.Size]byte {
+	path := overrides(a.config.Load())
+	if path == "" {
+		return [sha256.Size]byte{}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256(text)
 }

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"weir/config"
+	"weir/costs"
+)
+
+// maxPrices bounds a price file.
+const maxPrices = 16 << 20
+
+// BasePrices is where `weir prices update` keeps a newer price file.
+func BasePrices(c *config.Config) string {
+	return filepath.Join(c.DataDir, "prices", "genai-prices.json")
+}
+
+// LoadBook makes the price book of a configuration: Weir's own prices or the
+// newer ones that were taken, and the file of one's own. What is wrong with
+// that file, or with what the configuration says of prices, is
+// config.Problems.
+func LoadBook(c *config.Config) (*costs.Book, error) {
+	var src costs.Sources
+	base, err := readPrices(BasePrices(c))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	src.Base = base
+	if path := overrides(c); path != "" {
+		if src.Own, err = readPrices(path); err != nil {
+			return nil, config.Problems{{File: c.File, What: "prices.overrides: " + err.Error()}}
+		}
+		src.OwnName = path
+	}
+	b, err := costs.NewBook(src)
+	if err != nil {
+		return nil, bookProblems(err)
+	}
+	return b, checkPrices(c, b)
+}
+
+// overrides is the path of the price file of one's own: beside the
+// configuration, or in the working directory as other paths are.
+func overrides(c *config.Config) string {
+	beside := c.OverridesPath()
+	if beside == "" {
+		return ""
+	}
+	if _, err := os.Stat(beside); err == nil || beside == c.Prices.Overrides {
+		return beside
+	}
+	if _, err := os.Stat(c.Prices.Overrides); err == nil {
+		return c.Prices.Overrides
+	}
+	return beside
+}
+
+func readPrices(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read prices: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPrices+1))
+	if err == nil && len(text) > maxPrices {
+		err = fmt.Errorf("larger than %d bytes", maxPrices)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read prices %s: %w", path, err)
+	}
+	return text, nil
+}
+
+// bookProblems turns a price file's problems into those of a configuration.
+func bookProblems(err error) error {
+	found, ok := errors.AsType[costs.Problems](err)
+	if !ok {
+		return err
+	}
+	var list config.Problems
+	for _, p := range found {
+		list = append(list, config.Problem{File: p.File, Line: p.Line, What: p.What, Hint: p.Hint})
+	}
+	return list
+}
+
+// checkPrices looks the providers' price_as up.
+func checkPrices(c *config.Config, b *costs.Book) error {
+	var list config.Problems
+	for _, p := range c.Providers {
+		if p.PriceAs == "" || p.PriceAs == "none" || p.PriceAs == "local" || p.PriceAs == "free" {
+			continue
+		}
+		if _, ok := b.ProviderID(p.PriceAs); !ok {
+			list = append(list, config.Problem{
+				File: c.File, What: fmt.Sprintf("providers.%s.price_as: the price book has no provider %q", p.Name, p.PriceAs),
+				Hint: "see weir prices list, or price it in a file of your own (docs/prices.md)",
+			})
+		}
+	}
+	if len(list) > 0 {
+		return list
+	}
+	return nil
+}
