@@ -69,9 +69,7 @@ func checkChatRoundTrip(t testing.TB, first *Request) {
 	}
 	second := mustDecodeChat(t, string(out))
 	if !reflect.DeepEqual(first, second) {
-		a, _ := json.Marshal(first)
-		b, _ := json.Marshal(second)
-		t.Fatalf("through %s\nbefore %s\nafter  %s", out, a, b)
+		t.Fatalf("through %s\nbefore %+v\nafter  %+v", out, *first, *second)
 	}
 	again, _ := chatCodec.EncodeRequest(second, &Notes{})
 	if string(again) != string(out) {
