@@ -34,8 +34,9 @@ type carriage struct {
 	// its output limit has there; "" = there is none.
 	asksUsage bool
 	limit     string
-	start     int64 // Unix seconds: when a reply was made whose upstream does not say
-	ended     bool  // the upstream's terminator has been carried
+	start     int64        // Unix seconds: when a reply was made whose upstream does not say
+	used      wire.Reading // what the meter has read: it knows whose upstream it is
+	ended     bool         // the upstream's terminator has been carried
 
 	keeps string // the id that the reply is kept under; "" = it is not
 	final []byte // the reply to be kept, once it is whole
@@ -310,6 +311,11 @@ func (k *carriage) emit(e *neutral.Event) {
 		}
 		e = &begin
 	}
+	if e.Kind == neutral.Count && k.used.HasUsage {
+		count := *e
+		count.Usage = k.used.Usage
+		e = &count
+	}
 	k.left.Event(e, k.asked)
 	at := len(k.out)
 	k.out = k.encoder.Append(k.out, e)
@@ -335,6 +341,9 @@ func (k *carriage) reply(body []byte) ([]byte, error) {
 	r, err := k.to.DecodeReply(body)
 	if err != nil {
 		return nil, err
+	}
+	if k.used.HasUsage {
+		r.Usage = k.used.Usage
 	}
 	k.left.Reply(r, k.asked)
 	if r.Created == 0 {
@@ -412,6 +421,7 @@ func (a *attempt) relayCarried(body io.Reader) *failure {
 	if bad := wire.CheckReply(a.api, a.resp.Header.Get("Content-Type"), buf, whole, a.whole); bad != nil {
 		return a.invalid(bad.Error())
 	}
+	a.carry.used = a.whole.Reading()
 	carried, err := a.carry.reply(buf)
 	if err == nil && whole {
 		carried, err = a.keepWhole(carried, buf)

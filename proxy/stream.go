@@ -161,6 +161,7 @@ func (e *eventRelay) forward(out []byte) *failure {
 			return a.told(s.Failed()) // in another dialect's words it cannot pass
 		}
 		var err error
+		a.carry.used = a.stream.Reading()
 		if out, err = a.carry.events(out); err != nil {
 			return a.cut(err)
 		}

@@ -141,3 +141,32 @@ func TestBackgroundResponseBillsOnce(t *testing.T) {
 		check("GET", "/v1/responses/resp_bg?stream=true", `{}`, "")
 	}
 }
+
+// A client of another dialect is told the usage that the ledger holds.
+func TestCarriedUsageIsTheLedgers(t *testing.T) {
+	const usage = `{"prompt_tokens":10,"completion_tokens":60,"completion_tokens_details":{"reasoning_tokens":40}}`
+	for _, stream := range []bool{false, true} {
+		up := upstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			if stream {
+				sse(w, roleChunk, chunk("hi"), stopChunk, `data: {"id":"c","choices":[],"usage":`+usage+"}\n\n", doneEvent)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"id":"c","model":"m","choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":`+usage+`}`)
+		})
+		p := openaiAt(up)
+		p.PriceAs = "x-ai"
+		g := newRig(t, Settings{Providers: []ProviderSettings{p}})
+		body := `{"model":"gpt-4o","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}`
+		if stream {
+			body = strings.TrimSuffix(body, "}") + `,"stream":true}`
+		}
+		resp, text := g.post("/v1/messages", body)
+		if resp.StatusCode != 200 || !strings.Contains(text, `"output_tokens":100`) {
+			t.Errorf("stream: %v: %d %s", stream, resp.StatusCode, text)
+		}
+		if got := string(g.one().Usage.AppendJSON(nil)); got != `{"input":10,"output":60,"output_reasoning":40}` {
+			t.Errorf("stream: %v: the ledger holds %s", stream, got)
+		}
+	}
+}
