@@ -17,6 +17,7 @@ import (
 var rooms = map[string][]string{
 	// 0: pure.
 	"costs":               nil,
+	"costs/report":        {"costs"},
 	"internal/tokens":     nil,
 	"internal/capability": nil,
 	// 1
