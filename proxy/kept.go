@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,14 +65,12 @@ func (p *Proxy) continues(ctx context.Context, x *Exchange) error {
 		return previousError(err, id)
 	}
 	var lists []jsontext.Value
-	size := 0
 	for _, r := range chain {
 		output, err := neutral.OutputItems(r.Body)
 		if err != nil {
 			return fmt.Errorf("read kept response %s: %w", r.ID, err)
 		}
 		lists = append(lists, r.Input, output)
-		size += len(r.Input) + len(output)
 	}
 	turns, err := neutral.ReadItems(lists...)
 	if err == nil {
@@ -80,8 +79,28 @@ func (p *Proxy) continues(ctx context.Context, x *Exchange) error {
 	if err != nil {
 		return err
 	}
-	x.estimate, x.exact = x.estimate+int64(size/bytesPerToken), false
 	x.earlier, x.continues = turns, true
+	return x.weigh(lists)
+}
+
+// weigh adds what the earlier items ask of a model, and how long they are, to
+// what is known of the request.
+func (x *Exchange) weigh(lists []jsontext.Value) error {
+	body := []byte(`{"input":[`)
+	for _, list := range lists {
+		inner := bytes.TrimSpace(list)
+		inner = bytes.TrimSpace(inner[1 : len(inner)-1])
+		if len(inner) > 0 && body[len(body)-1] != '[' {
+			body = append(body, ',')
+		}
+		body = append(body, inner...)
+	}
+	v, err := wire.ReadView(wire.Responses, append(body, "]}"...))
+	if err != nil {
+		return fmt.Errorf("look at the kept conversation: %w", err)
+	}
+	x.View.Needs |= v.Needs
+	x.estimate, x.exact = x.estimate+textSize(&v)/bytesPerToken, false
 	return nil
 }
 

@@ -494,6 +494,13 @@ func TestKeptLarge(t *testing.T) {
 	if last := string(sent[len(sent)-1].Body); !strings.Contains(last, picture) {
 		t.Errorf("the picture did not come home: %d bytes", len(last))
 	}
+	for _, stream := range []bool{false, true} { // a model that cannot see is not asked, though this turn has no picture
+		resp, body := g.post("/v1/responses", fmt.Sprintf(`{"model":"gpt-3.5-turbo","stream":%v,"previous_response_id":%q,"input":"And now?"}`, stream, one.ID))
+		if resp.StatusCode != 400 || !strings.Contains(body, "model_not_capable") {
+			t.Errorf("a model without vision: %d %s", resp.StatusCode, body)
+		}
+	}
+	sent = mock.Requests()
 	huge := strings.Repeat("A", maxKeptBody)
 	resp, body := g.post("/v1/responses", `{"model":"claude-haiku-4-5","store":true,"input":[{"role":"user","content":[{"type":"input_image","detail":"auto","image_url":"data:image/png;base64,`+huge+`"}]}]}`)
 	if resp.StatusCode != 413 || !strings.Contains(body, `"param":"store"`) || len(mock.Requests()) != len(sent) {
