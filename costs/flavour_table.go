@@ -183,8 +183,8 @@ func bedrock(name string, cache place) flavour {
 	return flavour{
 		name: name, total: "totalTokens",
 		in: side{"inputTokens", Input, []part{
-			{meter: InputCacheRead, path: "cacheReadInputTokens|cacheReadInputTokenCount", place: cache},
-			{meter: InputCacheWrite, path: "cacheWriteInputTokens|cacheWriteInputTokenCount", place: cache, quiet: true, of: []part{
+			{meter: InputCacheRead, path: "cacheReadInputTokens|cacheReadInputTokenCount|cacheReadTokens", place: cache},
+			{meter: InputCacheWrite, path: "cacheWriteInputTokens|cacheWriteInputTokenCount|cacheWriteTokens", place: cache, quiet: true, of: []part{
 				{meter: InputCacheWrite5m, path: "cacheDetails[5m]"},
 				{meter: InputCacheWrite30m, path: "cacheDetails[30m]"},
 				{meter: InputCacheWrite1h, path: "cacheDetails[1h]"},

@@ -49,7 +49,7 @@ func TestRead(t *testing.T) {
 }
 
 // The provider's own charge is exact, whatever way JSON writes it.
-func TestCharges(t *testing.T) {
+func TestProvidersOwnCharge(t *testing.T) {
 	check := func(provider, usage, want string) {
 		t.Helper()
 		r := FlavourOf(provider, "chat", nil).Read([]byte(usage), Usage{})
