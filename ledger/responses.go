@@ -46,7 +46,7 @@ const (
 	lookTime  = 100 * time.Millisecond // for one look into the store
 	chainTime = 2 * time.Second        // for all of a conversation
 	waitTime  = time.Second            // for a response that is on its way into the store
-	waitStep  = 25 * time.Millisecond
+	waitStep  = 50 * time.Millisecond
 	freshTime = 5 * time.Minute // how old a response may be that another process may not have shipped yet
 
 	// MaxChain is how many responses a conversation may have that is continued.

@@ -508,6 +508,32 @@ func TestKeptLarge(t *testing.T) {
 	}
 }
 
+// What broke off is not there; what its limit has ended is.
+func TestKeptOnlyWhole(t *testing.T) {
+	g, _ := keptRig(t, nil)
+	id := func(body string) string {
+		_, rest, _ := strings.Cut(body, `"id":"resp_weir_`)
+		digits, _, _ := strings.Cut(rest, `"`)
+		return ledger.ResponsePrefix + digits
+	}
+	for _, failing := range []string{"claude-haiku-4-5-mock-words-50-tps-500-failat-12", "chatty-1-mock-words-50-endafter-9", "gemini-2.5-flash-mock-words-50-cut-3000"} {
+		_, body := g.post("/v1/responses", `{"model":"`+failing+`","store":true,"stream":true,"input":"hello"}`)
+		if !strings.Contains(body, "response.created") || strings.Contains(body, "response.completed") {
+			t.Fatalf("%s: %s", failing, body)
+		}
+		if resp, text := g.do("GET", "/v1/responses/"+id(body), ""); resp.StatusCode != 404 {
+			t.Errorf("%s: %d %s", failing, resp.StatusCode, text)
+		}
+	}
+	for _, stream := range []bool{false, true} {
+		short := g.respond("claude-haiku-4-5-mock-words-50", stream, `,"store":true,"max_output_tokens":16,"input":"hello"`)
+		resp, text := g.do("GET", "/v1/responses/"+short.ID, "")
+		if resp.StatusCode != 200 || short.Status != "incomplete" || text != short.raw {
+			t.Errorf("one that is too long: %d %s, want %s", resp.StatusCode, text, short.raw)
+		}
+	}
+}
+
 // Items of kept replies may be referred to by their ids, as the AI SDK does.
 func TestKeptReferences(t *testing.T) {
 	g, mock := keptRig(t, nil)
