@@ -97,7 +97,14 @@ func (f Flavour) Read(raw []byte, before Usage) Reading {
 // stays as it was said. It reports whether raw is a usage object, allocates
 // only for a list of iterations and for words that it does not know, and
 // keeps nothing of raw.
+//
+// A list of usage objects is read, too: of the parts of one reply where the
+// vendor sends it in parts, and of several requests, whose usage is added up,
+// elsewhere.
 func (f Flavour) Update(r *Reading, raw []byte) bool {
+	if len(raw) > 0 && raw[0] == '[' {
+		return f.updateList(r, raw)
+	}
 	var o found
 	if !o.read(raw) {
 		return false
@@ -113,6 +120,31 @@ func (f Flavour) Update(r *Reading, raw []byte) bool {
 	}
 	return true
 }
+
+func (f Flavour) updateList(r *Reading, raw []byte) (any bool) {
+	s := found{p: raw, at: 1}
+	for {
+		s.space()
+		start := s.at
+		if !s.skip() {
+			return any
+		}
+		before := r.Usage
+		if part := raw[start:s.at]; part[0] == '{' && f.Update(r, part) {
+			if !f.InParts() && any {
+				r.Usage.Add(before)
+			}
+			any = true
+		}
+		if !s.byte(',') {
+			return any
+		}
+	}
+}
+
+// InParts reports whether the vendor sends one reply's usage in several
+// objects that each say a part of it.
+func (f Flavour) InParts() bool { return f.shape != shapeByMembers && f.rules().merge }
 
 // Parts calls yield with the usages that have to be charged at a model each,
 // until it returns false; their sum is all that the request consumed. The

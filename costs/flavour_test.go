@@ -278,3 +278,19 @@ func TestManualNamesEverything(t *testing.T) {
 		}
 	}
 }
+
+// A list is the parts of one reply at Anthropic, and several requests elsewhere.
+func TestReadList(t *testing.T) {
+	check := func(vendor, api, raw, want string) {
+		t.Helper()
+		r := FlavourOf(vendor, api, nil).Read([]byte(raw), Usage{})
+		if got := string(r.Usage.AppendJSON(nil)); got != want {
+			t.Errorf("%s = %s, want %s", raw, got, want)
+		}
+	}
+	check("anthropic", "messages", `[{"input_tokens":5,"output_tokens":1}, {"output_tokens":9}]`, `{"input":5,"output":9}`)
+	check("google", "generate", `[{"promptTokenCount":100},{"promptTokenCount":50}]`, `{"input":150}`)
+	check("openai", "embeddings", `[{"prompt_tokens":3,"total_tokens":3},null,[1],{"prompt_tokens":4,"total_tokens":4}`, `{"input":7}`)
+	check("openai", "chat", `[`, `{}`)
+	check("openai", "chat", `[]`, `{}`)
+}

@@ -14,7 +14,7 @@ type Reading struct {
 	costs.Reading        // of the usage objects so far
 	HasUsage      bool   // some usage has come
 	Final         bool   // and it is the reply's last word
-	RawUsage      []byte // the usage object as it was written; of an Anthropic stream the last one
+	RawUsage      []byte // the usage object as it was written; of an Anthropic stream a list of the first and the last one
 
 	ServedModel string
 	StopReason  string // as the vendor wrote it
@@ -37,10 +37,11 @@ const (
 // facts collects a Reading from JSON texts: whole replies, and the data of
 // stream events, whose members have the same names and places.
 type facts struct {
-	api     API
-	flavour costs.Flavour
-	read    *Reading
-	extras  *extras // nil: there have been none
+	api      API
+	flavour  costs.Flavour
+	read     *Reading
+	extras   *extras // nil: there have been none
+	firstRaw int     // length of the reply's first usage object
 
 	// Of the text being read:
 	base       int    // 1 where the root is an array of replies (Gemini)
@@ -70,7 +71,7 @@ type facts struct {
 func (f *facts) reset(api API, r *Reading) {
 	f.item.clear()
 	*f = facts{
-		api: api, flavour: f.flavour, read: r, extras: f.extras,
+		api: api, flavour: f.flavour, read: r, extras: f.extras, firstRaw: f.firstRaw,
 		kind: f.kind[:0], itemKind: f.itemKind[:0], item: f.item, textAt: len(r.Text),
 	}
 	if f.extras != nil {

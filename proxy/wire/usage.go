@@ -21,9 +21,27 @@ func (f *facts) usage(raw []byte) {
 	r := f.read
 	f.flavour.Update(&r.Reading, raw)
 	r.HasUsage = true
-	r.RawUsage = append(r.RawUsage[:0], raw...)
+	f.keepRaw(raw)
 	if r.Tier != "" {
 		r.ServiceTier = r.Tier
+	}
+}
+
+// keepRaw keeps a usage object as it was written: the last one, or a list of
+// the first and the last where they say a part each.
+func (f *facts) keepRaw(raw []byte) {
+	r := f.read
+	switch {
+	case len(r.RawUsage) == 0 || !f.flavour.InParts():
+		r.RawUsage = append(r.RawUsage[:0], raw...)
+		f.firstRaw = len(raw)
+	case r.RawUsage[0] == '{':
+		r.RawUsage = append(r.RawUsage, 0)
+		copy(r.RawUsage[1:], r.RawUsage[:f.firstRaw])
+		r.RawUsage[0] = '['
+		fallthrough
+	default:
+		r.RawUsage = append(append(append(r.RawUsage[:1+f.firstRaw], ','), raw...), ']')
 	}
 }
 

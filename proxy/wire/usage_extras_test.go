@@ -134,3 +134,34 @@ func TestExtrasAreOfOneReply(t *testing.T) {
 		t.Errorf("%s, charged %v", got.Usage.AppendJSON(nil), got.Charged)
 	}
 }
+
+// The raw usage that is kept says all that was read: of an Anthropic stream it
+// is a list of the first object and the last.
+func TestRawUsageIsWhole(t *testing.T) {
+	event := func(kind, usage string) string {
+		if kind == "message_start" {
+			usage = `"message":{"id":"m","usage":` + usage + `}`
+		} else {
+			usage = `"delta":{},"usage":` + usage
+		}
+		return "event: " + kind + "\ndata: {\"type\":\"" + kind + "\"," + usage + "}\n\n"
+	}
+	const first = `{"input_tokens":5,"cache_creation_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":10},"output_tokens":1}`
+	check := func(want string, events ...string) {
+		t.Helper()
+		s := NewStream(Messages, StreamOptions{})
+		for _, e := range events {
+			s.Feed([]byte(e))
+		}
+		r := s.Reading()
+		if string(r.RawUsage) != want {
+			t.Errorf("%s, want %s", r.RawUsage, want)
+		}
+		if again := costs.FlavourOf("anthropic", "messages", nil).Read(r.RawUsage, costs.Usage{}); again.Usage != r.Usage {
+			t.Errorf("%s reads as %s, was %s", want, again.Usage.AppendJSON(nil), r.Usage.AppendJSON(nil))
+		}
+	}
+	check(first, event("message_start", first))
+	check(`[`+first+`,{"output_tokens":9}]`, event("message_start", first), event("message_delta", `{"output_tokens":9}`))
+	check(`[`+first+`,{"output_tokens":12,"input_tokens":5}]`, event("message_start", first), event("message_delta", `{"output_tokens":9}`), event("message_delta", `{"output_tokens":12,"input_tokens":5}`))
+}
