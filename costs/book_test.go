@@ -232,7 +232,9 @@ func TestBadPriceFiles(t *testing.T) {
 			t.Errorf("%s\ngot  %q\nwant %q", text, got, want)
 		}
 	}
-	row := func(s string) string { return "providers:\n  a:\n    models:\n      - id: m\n        rows:\n          - " + s }
+	row := func(s string) string {
+		return "providers:\n  a:\n    models:\n      - id: m\n        rows:\n          - " + s
+	}
 	check("providers: [", "p:1: did not find expected node content")
 	check("x: 1", `p:1: unknown key "x" in the file`)
 	check("provider: {}", `p:1: unknown key "provider" in the file (did you mean "providers"?)`)

@@ -16,7 +16,7 @@ import (
 
 func newPricesCommand() *cobra.Command {
 	cmd := group("prices", "What calls cost: the price book")
-	cmd.AddCommand(newPricesListCommand(), newPricesShowCommand(), newPricesExplainCommand())
+	cmd.AddCommand(newPricesListCommand(), newPricesShowCommand(), newPricesExplainCommand(), newPricesUpdateCommand(), newPricesDiffCommand())
 	return cmd
 }
 

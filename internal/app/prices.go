@@ -24,20 +24,28 @@ func BasePrices(c *config.Config) string {
 // newer ones that were taken, and the file of one's own. What is wrong with
 // that file, or with what the configuration says of prices, is
 // config.Problems.
-func LoadBook(c *config.Config) (*costs.Book, error) {
-	var src costs.Sources
-	base, err := readPrices(BasePrices(c))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+func LoadBook(c *config.Config) (*costs.Book, error) { return LoadBookWith(c, nil, nil, "") }
+
+// LoadBookWith is LoadBook with another base, or another file of one's own,
+// under its name; nil is the one that LoadBook takes.
+func LoadBookWith(c *config.Config, base, own []byte, ownName string) (*costs.Book, error) {
+	src := costs.Sources{Base: base, Own: own, OwnName: ownName}
+	var err error
+	if base == nil {
+		if src.Base, err = readPrices(BasePrices(c)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
-	src.Base = base
-	if path := overrides(c); path != "" {
+	if path := overrides(c); own == nil && path != "" {
 		if src.Own, err = readPrices(path); err != nil {
 			return nil, config.Problems{{File: c.File, What: "prices.overrides: " + err.Error()}}
 		}
 		src.OwnName = path
 	}
 	b, err := costs.NewBook(src)
+	if err != nil && base == nil && src.Base != nil && !errors.As(err, new(costs.Problems)) {
+		err = fmt.Errorf("%s: %w: weir prices update --vendored drops it", BasePrices(c), err)
+	}
 	if err != nil {
 		return nil, bookProblems(err)
 	}
