@@ -1,7 +1,6 @@
 package costs
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -318,5 +317,3 @@ func edits(a, b string) int {
 	}
 	return last[len(b)]
 }
-
-var errNoPrices = errors.New("no prices in it")

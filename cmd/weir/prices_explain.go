@@ -106,7 +106,7 @@ func explain(cmd *cobra.Command, f *explainFlags) error {
 // parseInstant reads a date, which is midnight UTC, or an exact time.
 func parseInstant(s string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339Nano, time.DateTime, time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, s, time.UTC); err == nil {
+		if t, err := time.ParseInLocation(layout, s, time.UTC); err == nil && t.Year() >= 1970 && t.Year() < 2200 {
 			return t.UTC(), nil
 		}
 	}
