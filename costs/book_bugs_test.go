@@ -190,3 +190,19 @@ func TestBugIterationsAtOneModel(t *testing.T) {
 func TestBugScheduledRiseCalledOff(t *testing.T) {
 	bugCheck{"anthropic", `{"input_tokens":1000000,"output_tokens":0}`, Terms{Model: "claude-sonnet-5", At: someDay.AddDate(1, 0, 0)}, "2"}.run(t)
 }
+
+// A usage that tells nothing of what was used is no free call.
+func TestBugUsageMissingIsNotZeroNewAPI5235(t *testing.T) {
+	var requests, zero Usage
+	requests.Set(Requests, 1)
+	zero.Set(Input, 0)
+	check := func(name string, u Usage, want Status) {
+		t.Helper()
+		if c := Builtin().Charge(u, Terms{Provider: "openai", Model: "gpt-5", At: someDay}); c.Status != want || !c.List.IsZero() {
+			t.Errorf("%s: %s %s, want %s", name, c.Status, c.List, want)
+		}
+	}
+	check("nothing", Usage{}, Unpriced)
+	check("that there was a request", requests, Unpriced)
+	check("that no tokens were used", zero, Priced)
+}

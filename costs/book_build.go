@@ -300,7 +300,11 @@ func (r *row) when() string {
 		s.WriteString("@" + instantText(r.span.from))
 	}
 	for _, c := range r.cond {
-		fmt.Fprintf(&s, ",%s=%s", dimNames[c.dim], cmp.Or(strings.Join(c.values, "|"), "standard"))
+		values := slices.Clone(c.values)
+		for i, v := range values {
+			values[i] = cmp.Or(v, "standard")
+		}
+		fmt.Fprintf(&s, ",%s=%s", dimNames[c.dim], strings.Join(values, "|"))
 	}
 	if r.during != nil {
 		s.WriteString(",during=" + r.during.name)

@@ -331,3 +331,58 @@ func TestRoundedAtTheEnd(t *testing.T) {
 	check("a", 1_000_000, "0.0000000000005")
 	check("b", 333_333_333, "0.0000000005")
 }
+
+// Nothing that was counted is lost: it has a line, or it is missing and the
+// charge has no amount.
+func TestNothingIsLost(t *testing.T) {
+	b := Builtin()
+	names := [][2]string{
+		{"openai", "gpt-5.6-sol"}, {"openai", "gpt-image-1.5"}, {"openai", "whisper-1"}, {"openai", "text-embedding-3-small"}, {"anthropic", "claude-opus-5"},
+		{"google", "gemini-2.5-pro"}, {"google", "gemini-3.5-flash"}, {"x-ai", "grok-4.5"}, {"perplexity", "sonar"}, {"groq", "whisper-large-v3"}, {"mistral", "mistral-ocr-4-1"},
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SampledFrom(names).Draw(t, "model")
+		var u Usage
+		for range rapid.IntRange(1, 6).Draw(t, "meters") {
+			u.Set(rapid.SampledFrom(Meters()).Draw(t, "meter"), rapid.Int64Range(0, 1e9).Draw(t, "n"))
+		}
+		c := b.Charge(u, Terms{Provider: name[0], Model: name[1], At: someDay})
+		var seen, billed uint64
+		for _, l := range c.Lines {
+			seen, billed = seen|1<<l.Meter, billed|1<<l.Meter
+			if l.Row == "" || l.Quantity > l.Billed || l.Amount.Sign() < 0 {
+				t.Errorf("a line of %s: %+v", name, l)
+			}
+		}
+		for _, m := range c.Missing {
+			seen |= 1 << m
+		}
+		if len(c.Missing) > 0 && c.Status != Unpriced || c.Status == Unpriced && (!c.List.IsZero() || !c.Contracted.IsZero()) {
+			t.Errorf("%s: %s %s with %v missing", name, c.Status, c.List, c.Missing)
+		}
+		for m, n := range u.All {
+			if n == 0 || seen&(1<<m) != 0 {
+				continue
+			}
+			switch {
+			case sizes&(1<<m) != 0: // says again what others count
+			case m == SearchQueries || m == WebSearches || m == GroundedPrompts: // Google bills one of them
+				if billed&(1<<SearchQueries|1<<GroundedPrompts) == 0 {
+					t.Errorf("%s: %s is neither billed nor missing", name, m)
+				}
+			default:
+				t.Errorf("%s: %s is neither billed nor missing", name, m)
+			}
+		}
+	})
+}
+
+// Each row of the overlay says where it is from and when it was looked up.
+func TestOverlaySources(t *testing.T) {
+	Builtin().Rows(RowQuery{At: someDay}, func(r PriceRow) bool {
+		if strings.HasPrefix(r.ID, "weir:") && (!strings.HasPrefix(r.Source, "https://") || r.Checked == "") {
+			t.Errorf("%s has no source or date: %q %q", r.ID, r.Source, r.Checked)
+		}
+		return true
+	})
+}

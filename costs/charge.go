@@ -196,10 +196,12 @@ func (e *evaluation) collect() {
 func (e *evaluation) price(c *Charge) {
 	c.Lines = make([]Line, 0, e.usage.Len()+1)
 	e.ground()
+	counted := false
 	for m, n := range e.usage.All {
 		if n == 0 {
 			continue
 		}
+		counted = true
 		if !e.line(c, m, n) {
 			c.Missing = append(c.Missing, m)
 		}
@@ -216,8 +218,8 @@ func (e *evaluation) price(c *Charge) {
 		}
 		why = "no price for " + strings.Join(names, ", ") + " of " + c.Provider + "/" + c.Model
 	}
-	if why == "" && len(c.Lines) == 0 && !e.hasPrices() {
-		why = "no price of " + c.Provider + "/" + c.Model + " was in force"
+	if why == "" && len(c.Lines) == 0 && (counted || !e.hasPrices()) {
+		why = "no price of " + c.Provider + "/" + c.Model + " was in force for what it used"
 	}
 	list := e.total.money()
 	if why != "" {

@@ -99,6 +99,7 @@ func Start(o Options) (*App, error) {
 		}
 	}
 	a.ready.Store(true)
+	a.warmBook(a.book.Load(), o.Config)
 	return a, nil
 }
 
@@ -107,21 +108,20 @@ func (a *App) onStop(name string, f func(ctx context.Context) error) {
 	a.closers = append(a.closers, closer{name, f})
 }
 
-// openBook reads the price file of one's own; the vendored prices are read in
-// the background, before a call needs them where it can be.
+// openBook reads the price file of one's own. The vendored prices are read when
+// Weir is up, in the background, before a call needs them where it can be.
 func (a *App) openBook(c *config.Config) error {
 	a.pricesAt = a.pricesSum()
 	b, err := LoadBook(c)
 	if err != nil {
 		return err
 	}
-	a.useBook(b, c)
+	a.book.Store(b)
 	return nil
 }
 
-// useBook swaps the price book in.
-func (a *App) useBook(b *costs.Book, c *config.Config) {
-	a.book.Store(b)
+// warmBook reads the prices that the providers of a configuration have.
+func (a *App) warmBook(b *costs.Book, c *config.Config) {
 	a.workers.Go(func() {
 		for i := range c.Providers {
 			if id := c.Providers[i].PricedAs(b.ProviderAt); id != "" && a.stopping.Err() == nil {

@@ -84,7 +84,8 @@ func (a *App) apply(c *config.Config) error {
 	a.config.Store(c)
 	if book.Version() != a.book.Load().Version() {
 		a.log.Info("price book", "version", book.Version())
-		a.useBook(book, c)
+		a.book.Store(book)
+		a.warmBook(book, c)
 	}
 	for _, w := range c.Warnings {
 		a.log.Warn("configuration", "warning", w.Error())
