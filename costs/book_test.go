@@ -337,8 +337,17 @@ func TestRoundedAtTheEnd(t *testing.T) {
 func TestNothingIsLost(t *testing.T) {
 	b := Builtin()
 	names := [][2]string{
-		{"openai", "gpt-5.6-sol"}, {"openai", "gpt-image-1.5"}, {"openai", "whisper-1"}, {"openai", "text-embedding-3-small"}, {"anthropic", "claude-opus-5"},
-		{"google", "gemini-2.5-pro"}, {"google", "gemini-3.5-flash"}, {"x-ai", "grok-4.5"}, {"perplexity", "sonar"}, {"groq", "whisper-large-v3"}, {"mistral", "mistral-ocr-4-1"},
+		{"openai", "gpt-5.6-sol"},
+		{"openai", "gpt-image-1.5"},
+		{"openai", "whisper-1"},
+		{"openai", "text-embedding-3-small"},
+		{"anthropic", "claude-opus-5"},
+		{"google", "gemini-2.5-pro"},
+		{"google", "gemini-3.5-flash"},
+		{"x-ai", "grok-4.5"},
+		{"perplexity", "sonar"},
+		{"groq", "whisper-large-v3"},
+		{"mistral", "mistral-ocr-4-1"},
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.SampledFrom(names).Draw(t, "model")

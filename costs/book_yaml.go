@@ -17,6 +17,7 @@ type Problem struct {
 	Hint string // "" if there is no cure to tell
 }
 
+// String returns "file:line: what".
 func (p Problem) String() string {
 	if p.Line > 0 {
 		return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.What)
@@ -27,6 +28,7 @@ func (p Problem) String() string {
 // Problems are all problems of a price file, by line.
 type Problems []Problem
 
+// Error returns one problem per line.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
