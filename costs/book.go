@@ -17,7 +17,8 @@ type Book struct {
 	aliases   map[string]string // other names of providers
 	endpoints map[string]string // of aliases that mean one endpoint of a provider
 	hosts     []hostRule
-	ids       []string // of the providers, in their order
+	ownHosts  []hostRule // of the user's file alone
+	ids       []string   // of the providers, in their order
 	equals    []equivalent
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -429,19 +431,35 @@ type hostRule struct {
 }
 
 // ProviderAt returns the id of the provider whose API a base URL is: by host,
-// so that a private server is nobody's.
+// so that a private server is nobody's. A name without a domain is only looked
+// up in the file of one's own, which has been read already.
 func (b *Book) ProviderAt(baseURL string) (id string, ok bool) {
-	b.load()
 	baseURL = lower(baseURL)
-	for _, h := range b.hosts {
+	rules := b.ownHosts
+	if inDomain(baseURL) {
+		b.load()
+		rules = b.hosts
+	}
+	for _, h := range rules {
 		at := h.re.FindStringIndex(baseURL)
 		if at == nil || at[0] != 0 {
 			continue
 		}
 		rest := baseURL[at[1]:]
 		if rest == "" || rest[0] == '/' || rest[0] == ':' || baseURL[at[1]-1] == '/' || h.open {
-			return h.id, true
+			return b.canonical(h.id), true
 		}
 	}
 	return "", false
+}
+
+// inDomain reports whether a URL's host is a name in a domain, not an address
+// nor a name of a local network.
+func inDomain(baseURL string) bool {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return false
+	}
+	host := u.Hostname()
+	return strings.Contains(host, ".") && net.ParseIP(host) == nil
 }

@@ -55,6 +55,9 @@ func NewBook(src Sources) (*Book, error) {
 	b.version += "+weir-" + overlayVersion()
 	if own != nil {
 		b.version += "+own-" + shortSum(src.Own)
+		for _, p := range own.providers {
+			b.ownHosts = append(b.ownHosts, p.hosts...)
+		}
 	}
 	b.load = sync.OnceFunc(func() {
 		list, err := base()

@@ -295,6 +295,8 @@ func (e *evaluation) excuse(c *Charge) {
 		switch {
 		case billed != 0 && bit&sizes != 0, bit&(1<<Requests|1<<GPUPrefillMicros|1<<GPUDecodeMicros|1<<GPUMicros) != 0:
 		case bit&grounding != 0 && billed&grounding != 0:
+		case bit&tokenMeters != 0 && billed&sizes&^(1<<Requests) != 0 && !e.pricesTokens():
+			// billed by its length or its pages alone: the tokens are in that price
 		default:
 			left = append(left, m)
 		}
@@ -303,6 +305,20 @@ func (e *evaluation) excuse(c *Charge) {
 	if len(left) == 0 {
 		c.Missing = nil
 	}
+}
+
+var tokenMeters = inputMeters | outputMeters
+
+// pricesTokens reports whether any token of the model has a price.
+func (e *evaluation) pricesTokens() bool {
+	for _, r := range e.active {
+		for i := range r.prices {
+			if r.prices[i].meter.Unit() == Tokens {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // undecided names a tier, a speed or a batch for which the book says nothing:

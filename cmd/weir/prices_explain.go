@@ -90,7 +90,7 @@ func explain(cmd *cobra.Command, f *explainFlags) error {
 	terms.Provider, terms.GPUHour = name, hour
 	vendor, _ := book.ProviderID(name)
 	usage := usageObject(raw, &terms)
-	flavour := costs.FlavourOf(vendor, f.api, usage).For(f.model)
+	flavour := costs.FlavourOf(vendor, f.api, firstObject(usage)).For(f.model)
 	reading := flavour.Read(usage, costs.Usage{})
 	if err := setContext(&terms, &reading, f.context); err != nil {
 		return &failure{code: 2, err: fmt.Errorf("read --context: %w", err)}
@@ -128,8 +128,8 @@ func readUsage(stdin io.Reader, path string) ([]byte, error) {
 		return nil, fmt.Errorf("read usage: %w", err)
 	}
 	raw = bytes.TrimSpace(raw)
-	if len(raw) > maxUsage || !json.Valid(raw) || len(raw) == 0 || raw[0] != '{' {
-		return nil, fmt.Errorf("read usage %s: want one JSON object", path)
+	if len(raw) > maxUsage || !json.Valid(raw) || len(raw) == 0 || raw[0] != '{' && raw[0] != '[' {
+		return nil, fmt.Errorf("read usage %s: want one JSON object, or the list of them that a call keeps", path)
 	}
 	return raw, nil
 }
@@ -161,6 +161,16 @@ func usageObject(raw []byte, t *costs.Terms) []byte {
 		return usageObject(reply.Response, t)
 	}
 	return raw
+}
+
+// firstObject is the one that tells how a list of usage objects, which is what
+// a call keeps of some streams, was counted.
+func firstObject(usage []byte) []byte {
+	var list []json.RawMessage
+	if usage[0] != '[' || json.Unmarshal(usage, &list) != nil || len(list) == 0 {
+		return usage
+	}
+	return list[0]
 }
 
 func setContext(t *costs.Terms, r *costs.Reading, list string) error {

@@ -262,7 +262,7 @@ func (x *comparison) pricedAs() map[string]*config.Provider {
 	as := map[string]*config.Provider{}
 	for i := range x.config.Providers {
 		p := x.config.Providers[i]
-		p.PriceAs = p.PricedAs(x.now.ProviderAt)
+		p.PriceAs = app.PricedAs(&p, x.now)
 		as[p.Name] = &p
 	}
 	return as

@@ -124,7 +124,7 @@ func (a *App) openBook(c *config.Config) error {
 func (a *App) warmBook(b *costs.Book, c *config.Config) {
 	a.workers.Go(func() {
 		for i := range c.Providers {
-			if id := c.Providers[i].PricedAs(b.ProviderAt); id != "" && a.stopping.Err() == nil {
+			if id := PricedAs(&c.Providers[i], b); id != "" && a.stopping.Err() == nil {
 				b.Warm(id)
 			}
 		}
@@ -177,7 +177,7 @@ func (a *App) openProxy(c *config.Config) (err error) {
 		return err
 	}
 	a.proxy, err = proxy.New(proxy.Options{
-		Settings: settings(c, a.mockURL), Recorder: a.recorder, Keys: a.keys, Objects: ledger.NewObjects(a.db), Kept: kept,
+		Settings: settings(c, a.mockURL, a.book.Load()), Recorder: a.recorder, Keys: a.keys, Objects: ledger.NewObjects(a.db), Kept: kept,
 		Metrics: proxy.NewMetrics(a.registry), Tracer: a.tracer, Log: a.log,
 	})
 	if err != nil {

@@ -116,3 +116,14 @@ func checkPrices(c *config.Config, b *costs.Book) error {
 	}
 	return nil
 }
+
+// PricedAs is the price book's id of who bills for a provider's calls; ""
+// where nobody's prices apply.
+func PricedAs(p *config.Provider, b *costs.Book) string {
+	as := p.PricedAs(b.ProviderAt)
+	if p.PriceAs == "" || as == "free" {
+		return as
+	}
+	id, _ := b.ProviderID(as) // "none" has none
+	return id
+}

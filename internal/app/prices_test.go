@@ -80,3 +80,26 @@ func TestReloadOfPrices(t *testing.T) {
 	writePrices(t, prices, "providers: {mine: {models: [{id: m, rows: [{prices: {input: 8}}]}]}}")
 	h.eventually("the new price", func() bool { return price(h.Book(), "mine", "m") == "8" })
 }
+
+// A private server's calls are nobody's; an alias is the book's id.
+func TestPricedAs(t *testing.T) {
+	b, err := costs.NewBook(costs.Sources{Own: []byte("providers: {ours: {hosts: ['10.0.0.*'], models: [{id: m, free: true}]}}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(p config.Provider, want string) {
+		t.Helper()
+		if got := PricedAs(&p, b); got != want {
+			t.Errorf("%s %q %q is priced as %q, want %q", p.Kind, p.BaseURL, p.PriceAs, got, want)
+		}
+	}
+	check(config.Provider{Kind: "openai"}, "openai")
+	check(config.Provider{Kind: "mock"}, "free")
+	check(config.Provider{Kind: "openai", BaseURL: "https://api.x.ai/v1"}, "x-ai")
+	check(config.Provider{Kind: "openai", BaseURL: "http://127.0.0.1:9000/v1"}, "")
+	check(config.Provider{Kind: "openai", BaseURL: "http://127.0.0.1:9000/v1", PriceAs: "xai"}, "x-ai")
+	check(config.Provider{Kind: "openai", PriceAs: "none"}, "")
+	check(config.Provider{Kind: "openai", PriceAs: "free"}, "free")
+	check(config.Provider{Kind: "vllm", BaseURL: "http://10.0.0.7:8000/v1"}, "ours")
+	check(config.Provider{Kind: "vllm", BaseURL: "http://gpu/v1"}, "")
+}

@@ -73,7 +73,7 @@ func (a *App) apply(c *config.Config) error {
 	if err := a.data.loadCert(c.TLS); err != nil {
 		return err
 	}
-	if err := a.proxy.Apply(settings(c, a.mockURL)); err != nil {
+	if err := a.proxy.Apply(settings(c, a.mockURL, book)); err != nil {
 		return err
 	}
 	a.data.names.Store(newNames(old.Listen, c.Hosts))

@@ -5,12 +5,14 @@ import (
 	"slices"
 
 	"weir/config"
+	"weir/costs"
 	"weir/proxy"
 )
 
 // settings turns the configuration into what the data plane takes. mockURL is
-// the base URL of mock providers that have none.
-func settings(c *config.Config, mockURL string) proxy.Settings {
+// the base URL of mock providers that have none; the book knows whose prices
+// the providers have.
+func settings(c *config.Config, mockURL string, b *costs.Book) proxy.Settings {
 	s := proxy.Settings{
 		Auth: proxy.Auth(c.Auth), Keepalive: c.Keepalive, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout,
 		Capture:   proxy.Capture{Bodies: c.Capture.Bodies, MaxBytes: c.Capture.MaxBytes},
@@ -19,7 +21,9 @@ func settings(c *config.Config, mockURL string) proxy.Settings {
 	}
 	s.Models = slices.Clone(c.Models)
 	for i := range c.Providers {
-		s.Providers = append(s.Providers, provider(&c.Providers[i], mockURL))
+		p := provider(&c.Providers[i], mockURL)
+		p.PriceAs = PricedAs(&c.Providers[i], b)
+		s.Providers = append(s.Providers, p)
 	}
 	for _, r := range c.Routes {
 		s.Routes = append(s.Routes, proxy.RouteSettings{
