@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -461,5 +461,6 @@ func inDomain(baseURL string) bool {
 		return false
 	}
 	host := u.Hostname()
-	return strings.Contains(host, ".") && net.ParseIP(host) == nil
+	_, err = netip.ParseAddr(host)
+	return strings.Contains(host, ".") && err != nil
 }
