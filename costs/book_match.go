@@ -124,8 +124,7 @@ func sameModel(name, part, rest string) bool {
 	if rest == "" {
 		return true
 	}
-	digitBefore := isDigit(part[len(part)-1])
-	if digitBefore && (isDigit(rest[0]) || rest[0] == '.' && len(rest) > 1 && isDigit(rest[1])) {
+	if furtherNumber(part, rest) {
 		return false
 	}
 	words := strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune("-_@:/", r) })
@@ -139,6 +138,23 @@ func sameModel(name, part, rest string) bool {
 		}
 	}
 	return true
+}
+
+// furtherNumber reports whether what follows a part goes on with its last
+// number, so that it is another one: 4.10 is not 4.1. A year goes on with its
+// month and day, and 0 with the digits of a revision: 001.
+func furtherNumber(part, rest string) bool {
+	n := 0
+	for n < len(part) && isDigit(part[len(part)-1-n]) {
+		n++
+	}
+	switch {
+	case n == 0:
+		return false
+	case rest[0] == '.':
+		return len(rest) > 1 && isDigit(rest[1])
+	}
+	return isDigit(rest[0]) && n < 4 && part[len(part)-n] != '0'
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
