@@ -132,12 +132,21 @@ func sameModel(name, part, rest string) bool {
 		if otherModels[w] || isSize(w) {
 			return false
 		}
-		// "-5" after "claude-opus-4" is version 4.5; "-09-2025" is a date.
-		if i == 0 && rest[0] == '-' && len(w) <= 2 && allDigits(w) && (len(words) == 1 || len(words[1]) != 4 || !allDigits(words[1])) {
+		if i == 0 && rest[0] == '-' && isVersion(words) {
 			return false
 		}
 	}
 	return true
+}
+
+// isVersion reports whether words after a family's part begin with a further
+// version number, like the 5 after claude-opus-4, and not with a date: 06-17, 09-2025.
+func isVersion(words []string) bool {
+	if len(words[0]) > 2 || !allDigits(words[0]) {
+		return false
+	}
+	isDate := len(words[0]) == 2 && len(words) > 1 && allDigits(words[1]) && (len(words[1]) == 2 || len(words[1]) == 4)
+	return !isDate
 }
 
 // furtherNumber reports whether what follows a part goes on with its last
