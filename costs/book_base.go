@@ -295,10 +295,7 @@ func (p *provider) groundingMeter(model string, m Meter) Meter {
 	if m != WebSearches || p.id != "google" || !strings.HasPrefix(model, "gemini") {
 		return m
 	}
-	if strings.HasPrefix(model, "gemini-1") || strings.HasPrefix(model, "gemini-2") {
-		return GroundedPrompts
-	}
-	return SearchQueries
+	return GroundingMeter(model)
 }
 
 // constrain sets when a row is in force. A date begins at midnight UTC.

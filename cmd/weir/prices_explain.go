@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/costs"
+	"weir/proxy/wire"
 )
 
 // maxUsage bounds a usage object, or the reply that it is in.
@@ -89,9 +90,7 @@ func explain(cmd *cobra.Command, f *explainFlags) error {
 	}
 	terms.Provider, terms.GPUHour = name, hour
 	vendor, _ := book.ProviderID(name)
-	usage := usageObject(raw, &terms)
-	flavour := costs.FlavourOf(vendor, f.api, firstObject(usage)).For(f.model)
-	reading := flavour.Read(usage, costs.Usage{})
+	reading, flavour := readReading(raw, vendor, f, &terms)
 	if err := setContext(&terms, &reading, f.context); err != nil {
 		return &failure{code: 2, err: fmt.Errorf("read --context: %w", err)}
 	}
@@ -134,33 +133,50 @@ func readUsage(stdin io.Reader, path string) ([]byte, error) {
 	return raw, nil
 }
 
-// usageObject finds the usage in a reply; what isn't a reply is the usage
-// itself. A reply's own model and tier are those that were served.
-func usageObject(raw []byte, t *costs.Terms) []byte {
-	var reply struct {
-		Usage    json.RawMessage `json:"usage"`
-		Gemini   json.RawMessage `json:"usageMetadata"`
-		Model    string          `json:"model"`
-		Version  string          `json:"modelVersion"`
-		Tier     string          `json:"service_tier"`
-		Response json.RawMessage `json:"response"`
-	}
-	if json.Unmarshal(raw, &reply) != nil {
-		return raw
-	}
-	for _, u := range []json.RawMessage{reply.Usage, reply.Gemini} {
-		if len(u) > 0 && u[0] == '{' {
-			if t.Served = reply.Model; t.Served == "" {
-				t.Served = reply.Version
-			}
-			t.Tier = reply.Tier
-			return u
+// readReading reads a usage object, or a whole reply as the data plane does:
+// its model and tier are those that were served, and what its output shows of
+// searches and sessions is used, too.
+func readReading(raw []byte, vendor string, f *explainFlags, t *costs.Terms) (costs.Reading, costs.Flavour) {
+	if api, ok := replyAPI(raw); ok {
+		r := wire.NewReply(api)
+		r.SetVendor(vendor, f.model)
+		r.Feed(raw)
+		if said := r.Reading(); said.HasUsage {
+			t.Served, t.Tier = said.ServedModel, said.ServiceTier
+			return said.Reading, costs.FlavourOf(vendor, api.String(), said.RawUsage).For(f.model)
 		}
 	}
-	if len(reply.Response) > 0 && reply.Response[0] == '{' {
-		return usageObject(reply.Response, t)
+	flavour := costs.FlavourOf(vendor, f.api, firstObject(raw)).For(f.model)
+	return flavour.Read(raw, costs.Usage{}), flavour
+}
+
+// replyAPI tells by its members which API a whole reply is of; false where it
+// is none.
+func replyAPI(raw []byte) (wire.API, bool) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil {
+		return 0, false
 	}
-	return raw
+	has := func(name string, first byte) bool { return len(m[name]) > 0 && m[name][0] == first }
+	switch {
+	case has("usageMetadata", '{'):
+		return wire.Generate, true
+	case !has("usage", '{'):
+		return 0, false
+	case has("output", '['):
+		return wire.Responses, true
+	case has("content", '['):
+		return wire.Messages, true
+	case has("choices", '['):
+		return wire.Chat, true
+	case has("embedding", '['), has("data", '[') && string(m["object"]) == `"list"`:
+		return wire.Embeddings, true
+	case has("data", '['):
+		return wire.Images, true
+	case has("text", '"'):
+		return wire.Transcriptions, true
+	}
+	return wire.Chat, true
 }
 
 // firstObject is the one that tells how a list of usage objects, which is what
