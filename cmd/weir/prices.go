@@ -16,7 +16,7 @@ import (
 
 func newPricesCommand() *cobra.Command {
 	cmd := group("prices", "What calls cost: the price book")
-	cmd.AddCommand(newPricesListCommand(), newPricesShowCommand(), newPricesExplainCommand(), newPricesUpdateCommand(), newPricesDiffCommand())
+	cmd.AddCommand(newPricesListCommand(), newPricesShowCommand(), newPricesExplainCommand(), newPricesUpdateCommand(), newPricesDiffCommand(), newPricesSchemaCommand())
 	return cmd
 }
 
@@ -172,4 +172,14 @@ func newPricesShowCommand() *cobra.Command {
 	f.add(cmd, maxLimit)
 	which.add(cmd)
 	return cmd
+}
+
+func newPricesSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON schema of a price file, for editors", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(costs.PricesSchema())
+			return err
+		},
+	}
 }
