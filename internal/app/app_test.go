@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -435,6 +436,28 @@ func TestReload(t *testing.T) {
 	if status, _ := h.chat("fast"); status != 200 {
 		t.Errorf("a missing file took the route away: %d", status)
 	}
+}
+
+// TestReloadOfHalfAFile: what an editor has written half, or a full disk has
+// emptied, is not taken; calls go by the old configuration.
+func TestReloadOfHalfAFile(t *testing.T) {
+	whole := basic + "routes: [{model: fast, targets: [{provider: mock, model: gpt-4o-mini}]}]\n"
+	h := start(t, whole)
+	over := time.Now().Add(5 * settleTime)
+	for i := 0; time.Now().Before(over); i++ { // always in the middle of a save, as seen at any moment
+		h.write([]string{"", basic, whole + "# " + strconv.Itoa(i) + "\n"}[i%3])
+		if status, body := h.chat("fast"); status != 200 {
+			t.Fatalf("half a file is taken: %d %s", status, body)
+		}
+		time.Sleep(settleTime * 2 / 3)
+	}
+	h.write("")
+	h.eventually("the warning", func() bool { return strings.Contains(h.log.String(), "file is empty") })
+	if status, _ := h.chat("fast"); status != 200 {
+		t.Errorf("an empty file took the route away: %d", status)
+	}
+	h.write(basic)
+	h.eventually("the next file", func() bool { status, _ := h.chat("fast"); return status == 404 })
 }
 
 // TestReloadOfLinks: Kubernetes swaps a link to a directory.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -32,15 +33,24 @@ func (m *reloadMetrics) good() {
 	m.at.SetToCurrentTime()
 }
 
+// errMoving says that the file was written to while it was read.
+var errMoving = errors.New("reload: the configuration is being written")
+
 // Reload reads the configuration anew and swaps it in whole, or keeps the old
 // one and says why.
-func (a *App) Reload() error {
+func (a *App) Reload() error { return a.reload(nil) }
+
+// reload is Reload, of nothing but a file whose sum is settled, where that is given.
+func (a *App) reload(settled *[sha256.Size]byte) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	if a.o.Read == nil || !a.ready.Load() {
 		return errors.New("reload: there is no configuration to read, or Weir is stopping")
 	}
 	c, err := a.o.Read()
+	if settled != nil && !a.still(c, *settled) {
+		return errMoving
+	}
 	if err == nil {
 		err = a.apply(c)
 	}
@@ -116,8 +126,18 @@ func needRestart(old, now *config.Config) (keys []string) {
 	return keys
 }
 
+// still reports whether the file is what it was when it had settled. What
+// could not be read (c is nil) is looked at again.
+func (a *App) still(c *config.Config, settled [sha256.Size]byte) bool {
+	if c != nil {
+		return c.Sum == settled
+	}
+	text, err := os.ReadFile(a.o.Config.File)
+	return err == nil && sha256.Sum256(text) == settled
+}
+
 // settleTime is how long a changed file is left alone: editors and
-// orchestrators write in several steps.
+// orchestrators write in several steps, and many empty the file before that.
 const settleTime = 200 * time.Millisecond
 
 // watch reloads when the file's content changes. It watches the directory,
@@ -143,7 +163,8 @@ func (a *App) watch(file string) {
 func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
 	defer w.Close()
 	seen, seenPrices := a.o.Config.Sum, a.pricesAt
-	timer := time.NewTimer(settleTime) // it may have changed since it was read
+	last, lastPrices := seen, seenPrices // at the last look
+	timer := time.NewTimer(settleTime)   // it may have changed since it was read
 	defer timer.Stop()
 	for {
 		select {
@@ -163,8 +184,21 @@ func (a *App) watchLoop(w *fsnotify.Watcher, file string) {
 			if err != nil || now == seen && prices == seenPrices {
 				continue // gone for the moment, or touched without a change
 			}
+			if now != last || prices != lastPrices { // it may be in the middle of a write, whose end nobody tells
+				last, lastPrices = now, prices
+				timer.Reset(settleTime)
+				continue
+			}
+			if len(bytes.TrimSpace(text)) == 0 { // a full disk leaves that; it would be a Weir without its routes and keys
+				a.log.Warn("the configuration's file is empty and is not taken: send SIGHUP if it is meant to be")
+				seen, seenPrices = now, prices
+				continue
+			}
+			if err := a.reload(&now); errors.Is(err, errMoving) { // else it has logged what is wrong
+				timer.Reset(settleTime)
+				continue
+			}
 			seen, seenPrices = now, prices
-			_ = a.Reload() // it has logged what is wrong
 		}
 	}
 }
