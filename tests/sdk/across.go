@@ -217,6 +217,9 @@ func failed(l line) bool {
 // isKept reports whether a case's conversation is kept by who serves it.
 func isKept(name string) bool { return strings.HasSuffix(strings.TrimSuffix(name, "_stream"), "kept") }
 
+// keeps reports whether a vendor keeps a Responses client's conversations itself.
+func keeps(to, home string) bool { return home == "openai" && (to == home || to == "responses") }
+
 // statuses are those of a case's exchanges, repeated ones once.
 func statuses(name string) []int {
 	switch {
@@ -237,8 +240,8 @@ func (x crossing) upstream(p program, l line, home, to string) (wrong []string) 
 	_, name, _ := strings.Cut(l.Case, ":")
 	got := x.sent[p.name+"/"+l.Case]
 	due := len(l.HTTP)
-	if isKept(name) { // only what holds the first words names its case: at home the first turn, elsewhere all three
-		if due = 3; to == home {
+	if isKept(name) { // only what holds the first words names its case: where the vendor keeps it the first turn, elsewhere all three
+		if due = 3; keeps(to, home) {
 			due = 1
 		}
 	}
@@ -262,7 +265,8 @@ func (x crossing) upstream(p program, l line, home, to string) (wrong []string) 
 			wrong = append(wrong, fmt.Sprintf("pictures upstream %s, at home %s", last.pictures, short(want)))
 		}
 	}
-	if strings.Contains(name, "thinking") && to != "openai" && !last.sealed && !lost(p, name, to, "reasoning_effort") {
+	referred := strings.Contains(name, "referring") && keeps(to, home) // by its id alone
+	if strings.Contains(name, "thinking") && to != "openai" && !referred && !last.sealed && !lost(p, name, to, "reasoning_effort") {
 		wrong = append(wrong, "the vendor did not get its signatures back")
 	}
 	return wrong
