@@ -116,15 +116,17 @@ type chatStreamOption struct {
 
 // chatReasoning is OpenRouter's, chatThinking DeepSeek's and Anthropic's compatible endpoint's.
 type chatReasoning struct {
-	Effort    string `json:"effort"`
-	MaxTokens *int64 `json:"max_tokens"`
-	Exclude   bool   `json:"exclude"`
-	Enabled   *bool  `json:"enabled"`
+	Effort    string         `json:"effort"`
+	MaxTokens *int64         `json:"max_tokens"`
+	Exclude   bool           `json:"exclude"`
+	Enabled   *bool          `json:"enabled"`
+	Rest      jsontext.Value `json:",embed"`
 }
 
 type chatThinking struct {
-	Type         string `json:"type"`
-	BudgetTokens *int64 `json:"budget_tokens"`
+	Type         string         `json:"type"`
+	BudgetTokens *int64         `json:"budget_tokens"`
+	Rest         jsontext.Value `json:",embed"`
 }
 
 type chatFormat struct {
@@ -134,6 +136,7 @@ type chatFormat struct {
 		Description string         `json:"description"`
 		Schema      jsontext.Value `json:"schema"`
 		Strict      *bool          `json:"strict"`
+		Rest        jsontext.Value `json:",embed"`
 	} `json:"json_schema"`
 	Rest jsontext.Value `json:",embed"`
 }
@@ -187,19 +190,22 @@ type chatCall struct {
 	Type     string        `json:"type"`
 	Function *chatFunction `json:"function"`
 	Custom   *struct {
-		Name  string `json:"name"`
-		Input string `json:"input"`
+		Name  string         `json:"name"`
+		Input string         `json:"input"`
+		Rest  jsontext.Value `json:",embed"`
 	} `json:"custom"`
 	ExtraContent *struct {
 		Google struct {
 			ThoughtSignature string `json:"thought_signature"`
 		} `json:"google"`
 	} `json:"extra_content"`
+	Rest jsontext.Value `json:",embed"`
 }
 
 type chatFunction struct {
-	Name      string   `json:"name"`
-	Arguments chatArgs `json:"arguments"`
+	Name      string         `json:"name"`
+	Arguments chatArgs       `json:"arguments"`
+	Rest      jsontext.Value `json:",embed"`
 }
 
 type chatAudio struct {
@@ -229,13 +235,15 @@ type chatPart struct {
 	ImageURL   *chatURL `json:"image_url"`
 	VideoURL   *chatURL `json:"video_url"`
 	InputAudio *struct {
-		Data   string `json:"data"`
-		Format string `json:"format"`
+		Data   string         `json:"data"`
+		Format string         `json:"format"`
+		Rest   jsontext.Value `json:",embed"`
 	} `json:"input_audio"`
 	File *struct {
-		Data string `json:"file_data"`
-		ID   string `json:"file_id"`
-		Name string `json:"filename"`
+		Data string         `json:"file_data"`
+		ID   string         `json:"file_id"`
+		Name string         `json:"filename"`
+		Rest jsontext.Value `json:",embed"`
 	} `json:"file"`
 	Thinking     chatContent    `json:"thinking"` // Mistral's reasoning
 	CacheControl jsontext.Value `json:"cache_control"`
@@ -264,7 +272,10 @@ func (c *chatContent) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // chatURL is an address, on its own or in an object.
-type chatURL struct{ url, detail string }
+type chatURL struct {
+	url, detail string
+	rest        jsontext.Value
+}
 
 // UnmarshalJSONFrom reads either form.
 func (c *chatURL) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
@@ -272,11 +283,12 @@ func (c *chatURL) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return json.UnmarshalDecode(dec, &c.url)
 	}
 	var o struct {
-		URL    string `json:"url"`
-		Detail string `json:"detail"`
+		URL    string         `json:"url"`
+		Detail string         `json:"detail"`
+		Rest   jsontext.Value `json:",embed"`
 	}
 	err := json.UnmarshalDecode(dec, &o)
-	c.url, c.detail = o.URL, o.Detail
+	c.url, c.detail, c.rest = o.URL, o.Detail, o.Rest
 	return err
 }
 

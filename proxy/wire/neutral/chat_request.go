@@ -70,7 +70,10 @@ func (c *chatRequest) tools(r *Request) {
 		case t.Function != nil:
 			r.Tools = append(r.Tools, t.Function.tool(r, at+".function"))
 			r.Tools[i].Cache = number(t.CacheControl)
+			r.noteWithin(at+".", t.Rest)
 		case t.Custom != nil:
+			r.noteWithin(at+".", t.Rest)
+			r.noteWithin(at+".custom.", t.Custom.Rest)
 			r.Tools = append(r.Tools, Tool{
 				Custom: true, Name: t.Custom.Name, Description: t.Custom.Description, Grammar: number(t.Custom.Format),
 				Cache: number(t.CacheControl), From: Chat,
@@ -177,6 +180,10 @@ func (c *chatRequest) format(r *Request) {
 	if f == nil {
 		return
 	}
+	if s := f.JSONSchema; s != nil && f.Type == "json_schema" {
+		r.noteWithin("response_format.", f.Rest)
+		r.noteWithin("response_format.json_schema.", s.Rest)
+	}
 	switch {
 	case f.Type == "text":
 		r.Format.Kind = SayText
@@ -203,9 +210,11 @@ func (c *chatRequest) reasoning(r *Request) {
 		}
 		r.Reasoning.Budget = o.MaxTokens
 		r.Reasoning.Show = !o.Exclude
+		r.noteWithin("reasoning.", o.Rest)
 		r.Reasoning.Off = o.Enabled != nil && !*o.Enabled
 	}
 	if o := c.Thinking; o != nil {
+		r.noteWithin("thinking.", o.Rest)
 		switch o.Type {
 		case "disabled":
 			r.Reasoning.Off = true
@@ -334,6 +343,9 @@ func (d *chatTurns) said(m *chatMessage, t *Turn, at string) {
 	}
 	for i := range m.ToolCalls {
 		parts = append(parts, Part{Kind: Call, Call: m.ToolCalls[i].call()})
+		if d.r != nil {
+			m.ToolCalls[i].note(d.r, at, i)
+		}
 	}
 	if f := m.FunctionCall; f != nil {
 		id := legacyCall + strconv.Itoa(len(d.legacy))
@@ -341,6 +353,22 @@ func (d *chatTurns) said(m *chatMessage, t *Turn, at string) {
 		parts = append(parts, Part{Kind: Call, Call: &ToolCall{ID: id, Name: f.Name, Args: f.Arguments.text}})
 	}
 	t.Parts = parts
+}
+
+// note names the members of a call that have no place.
+func (c *chatCall) note(r *Request, at string, i int) {
+	within := func(inner string, rest jsontext.Value) {
+		if rest != nil {
+			r.noteWithin(at+".tool_calls["+strconv.Itoa(i)+"]."+inner, rest)
+		}
+	}
+	within("", c.Rest)
+	if c.Function != nil {
+		within("function.", c.Function.Rest)
+	}
+	if c.Custom != nil {
+		within("custom.", c.Custom.Rest)
+	}
 }
 
 // after reports whether a thought is only the seal of the text before it,
@@ -453,9 +481,31 @@ func (d *chatTurns) content(c *chatContent, at string) []Part {
 				d.r.Rest = append(d.r.Rest, Member{Name: at + ".content[" + strconv.Itoa(i) + "]." + m.Name})
 			}
 		}
+		if d.r != nil {
+			x.note(d.r, at, i)
+		}
 		parts = append(parts, p)
 	}
 	return parts
+}
+
+// note names the members within a part's own object that have no place.
+func (x *chatPart) note(r *Request, at string, i int) {
+	var inner string
+	var rest jsontext.Value
+	switch {
+	case x.ImageURL != nil:
+		inner, rest = "image_url.", x.ImageURL.rest
+	case x.VideoURL != nil:
+		inner, rest = "video_url.", x.VideoURL.rest
+	case x.InputAudio != nil:
+		inner, rest = "input_audio.", x.InputAudio.Rest
+	case x.File != nil:
+		inner, rest = "file.", x.File.Rest
+	}
+	if rest != nil {
+		r.noteWithin(at+".content["+strconv.Itoa(i)+"]."+inner, rest)
+	}
 }
 
 // joined is all text of a content.

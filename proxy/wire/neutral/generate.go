@@ -31,8 +31,9 @@ var generateCodec = register(&Codec{
 }, wire.Generate, wire.StreamGenerate)
 
 type geminiContent struct {
-	Role  string       `json:"role,omitzero"`
-	Parts []geminiPart `json:"parts,omitzero"`
+	Role  string         `json:"role,omitzero"`
+	Parts []geminiPart   `json:"parts,omitzero"`
+	Rest  jsontext.Value `json:",embed"`
 }
 
 type geminiPart struct {
@@ -47,21 +48,24 @@ type geminiPart struct {
 }
 
 type geminiBlob struct {
-	MimeType    string `json:"mimeType,case:ignore"`
-	Data        string `json:"data"`
-	DisplayName string `json:"displayName,omitzero,case:ignore"`
+	MimeType    string         `json:"mimeType,case:ignore"`
+	Data        string         `json:"data"`
+	DisplayName string         `json:"displayName,omitzero,case:ignore"`
+	Rest        jsontext.Value `json:",embed"`
 }
 
 type geminiFile struct {
-	MimeType    string `json:"mimeType,omitzero,case:ignore"`
-	FileURI     string `json:"fileUri,case:ignore"`
-	DisplayName string `json:"displayName,omitzero,case:ignore"`
+	MimeType    string         `json:"mimeType,omitzero,case:ignore"`
+	FileURI     string         `json:"fileUri,case:ignore"`
+	DisplayName string         `json:"displayName,omitzero,case:ignore"`
+	Rest        jsontext.Value `json:",embed"`
 }
 
 type geminiCall struct {
 	ID   string         `json:"id,omitzero"`
 	Name string         `json:"name"`
 	Args jsontext.Value `json:"args,omitzero"`
+	Rest jsontext.Value `json:",embed"`
 }
 
 type geminiResponse struct {
@@ -121,10 +125,12 @@ func (r *partReader) part(p *geminiPart) {
 		r.call(p)
 		return
 	case p.FunctionResponse != nil:
+		r.name(inContents, p.Rest)
 		r.add(Part{Kind: Result, Result: r.result(p.FunctionResponse)}, "contents.parts.functionResponse.", p.FunctionResponse.Rest)
 		return
 	case p.InlineData != nil:
 		b := p.InlineData
+		r.name(inContents+"inlineData.", b.Rest)
 		r.add(Part{Kind: mediaKind(b.MimeType), Media: &Media{MIME: b.MimeType, Data: b.Data, Name: b.DisplayName}}, inContents, p.Rest)
 	case p.FileData != nil:
 		r.file(p)
@@ -160,6 +166,13 @@ func (r *partReader) add(p Part, at string, rest jsontext.Value) {
 	r.parts = append(r.parts, p)
 }
 
+// name notes members that nothing keeps.
+func (r *partReader) name(at string, rest jsontext.Value) {
+	for _, m := range members(rest) {
+		r.unknown = append(r.unknown, at+m.Name)
+	}
+}
+
 // opaque is a part of an unknown kind as it was written, but for the order.
 func (p *geminiPart) opaque() jsontext.Value {
 	if p.ThoughtSignature == "" && !p.Thought {
@@ -179,6 +192,7 @@ func (p *geminiPart) opaque() jsontext.Value {
 // file reads a part that is kept elsewhere: at Google, or at any address.
 func (r *partReader) file(p *geminiPart) {
 	f := p.FileData
+	r.name(inContents+"fileData.", f.Rest)
 	m := &Media{MIME: f.MimeType, URL: f.FileURI, Name: f.DisplayName}
 	if isGoogleFile(f.FileURI) {
 		m.URL, m.FileID = "", f.FileURI
@@ -212,6 +226,7 @@ func (r *partReader) thought(text, sealed string) {
 
 func (r *partReader) call(p *geminiPart) {
 	c := p.FunctionCall
+	r.name(inContents+"functionCall.", c.Rest)
 	call := &ToolCall{ID: c.ID, Name: c.Name, Args: string(c.Args)}
 	if call.ID == "" {
 		call.ID = r.ids.made()

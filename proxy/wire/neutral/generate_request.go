@@ -35,8 +35,9 @@ type geminiFunction struct {
 
 type geminiChoice struct {
 	FunctionCallingConfig struct {
-		Mode                 string   `json:"mode"`
-		AllowedFunctionNames []string `json:"allowedFunctionNames,case:ignore"`
+		Mode                 string         `json:"mode"`
+		AllowedFunctionNames []string       `json:"allowedFunctionNames,case:ignore"`
+		Rest                 jsontext.Value `json:",embed"`
 	} `json:"functionCallingConfig,case:ignore"`
 	Rest jsontext.Value `json:",embed"`
 }
@@ -57,9 +58,10 @@ type geminiConfig struct {
 	ResponseLogprobs   bool           `json:"responseLogprobs,omitzero,case:ignore"`
 	Logprobs           *int64         `json:"logprobs,omitzero"`
 	ThinkingConfig     *struct {
-		IncludeThoughts bool   `json:"includeThoughts,case:ignore"`
-		ThinkingBudget  *int64 `json:"thinkingBudget,case:ignore"`
-		ThinkingLevel   string `json:"thinkingLevel,case:ignore"`
+		IncludeThoughts bool           `json:"includeThoughts,case:ignore"`
+		ThinkingBudget  *int64         `json:"thinkingBudget,case:ignore"`
+		ThinkingLevel   string         `json:"thinkingLevel,case:ignore"`
+		Rest            jsontext.Value `json:",embed"`
 	} `json:"thinkingConfig,omitzero,case:ignore"`
 	Rest jsontext.Value `json:",embed"`
 }
@@ -90,6 +92,7 @@ func decodeGenerate(body []byte, model string, stream bool) (*Request, error) {
 		p.read(c.Parts)
 		turn.Parts = p.parts
 		r.noteUnknown(p.unknown)
+		r.noteWithin("contents.", c.Rest)
 		r.Turns = append(r.Turns, turn)
 	}
 	for i := range in.Tools {
@@ -117,6 +120,10 @@ func readInstruction(r *Request, raw jsontext.Value) error {
 			p.part(&c.Parts[i])
 		}
 	}
+	for _, name := range p.unknown {
+		r.noteUnknown([]string{strings.Replace(name, "contents.", "systemInstruction.", 1)})
+	}
+	r.noteWithin("systemInstruction.", c.Rest)
 	if len(p.parts) > 0 {
 		r.Turns = append(r.Turns, Turn{Role: System, Parts: p.parts})
 	}
@@ -132,6 +139,13 @@ func (r *Request) noteUnknown(names []string) {
 		if !slices.ContainsFunc(r.Rest, func(m Member) bool { return m.Name == name }) {
 			r.Rest = append(r.Rest, Member{Name: name})
 		}
+	}
+}
+
+// noteWithin adds the names of an inner object's members that have no place.
+func (r *Request) noteWithin(at string, rest jsontext.Value) {
+	for _, m := range members(rest) {
+		r.noteUnknown([]string{at + m.Name})
 	}
 }
 
@@ -166,6 +180,7 @@ func readChoice(r *Request, c *geminiChoice) {
 		r.Rest = append(r.Rest, Member{Name: inToolConfig + m.Name, Value: m.Value})
 	}
 	f := &c.FunctionCallingConfig
+	r.noteWithin(inToolConfig+"functionCallingConfig.", f.Rest)
 	switch strings.ToUpper(f.Mode) {
 	case "AUTO":
 		r.Choice.Mode = SayAuto
@@ -201,6 +216,7 @@ func readConfig(r *Request, c *geminiConfig) {
 		r.Rest = append(r.Rest, Member{Name: inConfig + "responseMimeType", Value: appendQuoted(nil, c.ResponseMIMEType)})
 	}
 	if t := c.ThinkingConfig; t != nil {
+		r.noteWithin(inConfig+"thinkingConfig.", t.Rest)
 		r.Reasoning = Reasoning{
 			Effort: strings.ToLower(t.ThinkingLevel), Budget: t.ThinkingBudget, Show: t.IncludeThoughts,
 			Off: t.ThinkingBudget != nil && *t.ThinkingBudget == 0,

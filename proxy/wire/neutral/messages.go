@@ -115,7 +115,7 @@ func readBlock(raw jsontext.Value) (p Part, unknown []string, err error) {
 	case "text":
 		p, rest, err = readText(raw)
 	case "image", "document":
-		p, rest, err = readMedia(raw)
+		p, rest, inner, err = readMedia(raw)
 	case "search_result":
 		p, err = readSearchResult(raw)
 	case "tool_use":
@@ -200,11 +200,12 @@ type messagesSource struct {
 	URL       string          `json:"url"`
 	FileID    string          `json:"file_id"`
 	Content   messagesContent `json:"content"`
+	Rest      jsontext.Value  `json:",embed"`
 }
 
 // readMedia reads an image or a document. A document made of blocks is their
 // text to other dialects.
-func readMedia(raw jsontext.Value) (Part, jsontext.Value, error) {
+func readMedia(raw jsontext.Value) (Part, jsontext.Value, []string, error) {
 	var b struct {
 		Type         string          `json:"type"`
 		Source       *messagesSource `json:"source"`
@@ -215,11 +216,11 @@ func readMedia(raw jsontext.Value) (Part, jsontext.Value, error) {
 		Rest         jsontext.Value  `json:",embed"`
 	}
 	if err := decode(raw, &b); err != nil {
-		return Part{}, nil, err
+		return Part{}, nil, nil, err
 	}
 	s := b.Source
 	if s == nil {
-		return Part{}, nil, &CannotCarry{Member: "source", Msg: "must be an object"}
+		return Part{}, nil, nil, &CannotCarry{Member: "source", Msg: "must be an object"}
 	}
 	m := &Media{Title: b.Title}
 	p := Part{Kind: Image, Media: m, Cache: orNil(b.CacheControl)}
@@ -237,13 +238,17 @@ func readMedia(raw jsontext.Value) (Part, jsontext.Value, error) {
 		m.MIME, m.Text = "text/plain", s.Data
 	case "content":
 		if m.Text = plainText(s.Content.parts); m.Text == "" {
-			return Part{Kind: Opaque, Raw: raw.Clone(), From: Messages}, nil, nil
+			return Part{Kind: Opaque, Raw: raw.Clone(), From: Messages}, nil, nil, nil
 		}
 		m.MIME, p.Raw, p.From = "text/plain", raw.Clone(), Messages
 	default:
-		return Part{Kind: Opaque, Raw: raw.Clone(), From: Messages}, nil, nil
+		return Part{Kind: Opaque, Raw: raw.Clone(), From: Messages}, nil, nil, nil
 	}
-	return p, b.Rest, nil
+	var unknown []string
+	for _, x := range members(s.Rest) {
+		unknown = append(unknown, "messages.content.source."+x.Name)
+	}
+	return p, b.Rest, unknown, nil
 }
 
 // documentExtra is what a document says beside its source and title, as one object.

@@ -133,9 +133,10 @@ func (m *messagesTools) tool(i int, raw jsontext.Value) error {
 }
 
 type messagesChoice struct {
-	Type            string `json:"type"`
-	Name            string `json:"name"`
-	DisableParallel *bool  `json:"disable_parallel_tool_use"`
+	Type            string         `json:"type"`
+	Name            string         `json:"name"`
+	DisableParallel *bool          `json:"disable_parallel_tool_use"`
+	Rest            jsontext.Value `json:",embed"`
 }
 
 type messagesOutput struct {
@@ -147,6 +148,7 @@ type messagesOutput struct {
 type messagesFormat struct {
 	Type   string         `json:"type"`
 	Schema jsontext.Value `json:"schema"`
+	Rest   jsontext.Value `json:",embed"`
 }
 
 type messagesMetadata struct {
@@ -218,6 +220,7 @@ func (m *messagesRequest) choice(r *Request) error {
 		parallel := !*c.DisableParallel
 		r.Parallel = &parallel
 	}
+	r.noteWithin("tool_choice.", c.Rest)
 	switch c.Type {
 	case "auto":
 		r.Choice.Mode = SayAuto
@@ -240,13 +243,15 @@ func (m *messagesRequest) reasoning(r *Request) error {
 		return nil
 	}
 	var t struct {
-		Type    string `json:"type"`
-		Budget  *int64 `json:"budget_tokens"`
-		Display string `json:"display"`
+		Type    string         `json:"type"`
+		Budget  *int64         `json:"budget_tokens"`
+		Display string         `json:"display"`
+		Rest    jsontext.Value `json:",embed"`
 	}
 	if err := decodeAt(m.Thinking, &t, "thinking"); err != nil {
 		return err
 	}
+	r.noteWithin("thinking.", t.Rest)
 	switch t.Type {
 	case "enabled":
 		if t.Budget == nil {
@@ -286,5 +291,6 @@ func (m *messagesRequest) output(r *Request) error {
 		return &CannotCarry{Member: at, Msg: "must be a json_schema with its schema"}
 	}
 	r.Format = Format{Kind: JSONSchema, Schema: format.Schema}
+	r.noteWithin(at+".", format.Rest)
 	return nil
 }

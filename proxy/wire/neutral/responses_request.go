@@ -156,6 +156,9 @@ func (m *responsesRequest) text(r *Request) error {
 	if f == nil {
 		return nil
 	}
+	if f.Type == "text" || f.Type == "json_object" || f.Type == "json_schema" {
+		r.noteWithin("text.format.", f.Rest)
+	}
 	switch f.Type {
 	case "text":
 		r.Format.Kind = SayText
