@@ -94,6 +94,9 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 		return nil, f
 	}
 	notes := neutral.Notes{Lossy: c.plan.lossy}
+	if own {
+		neutral.Homeward(&told, &notes)
+	}
 	body, err := k.to.EncodeRequest(&told, &notes)
 	if err == nil {
 		err = notes.Err()

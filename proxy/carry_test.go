@@ -302,6 +302,14 @@ func TestCarriedConversationComesHome(t *testing.T) {
 	if got := string(seen[len(seen)-1].Body); got != plain {
 		t.Errorf("without a seal the bytes pass, got %s", got)
 	}
+	items := fmt.Sprintf(`{"model":"gpt-4o-mini","store":false,"input":[{"role":"user","content":"x"},{"type":"reasoning","id":"rs_weir_1","summary":[],"encrypted_content":%q},`+
+		`{"type":"function_call","call_id":%q,"name":"weather","arguments":"{}"},{"type":"function_call_output","call_id":%q,"output":"21"}],`+
+		`"tools":[{"type":"function","name":"weather","parameters":{"type":"object"},"strict":false}]}`, neutral.Wrap(neutral.Messages, "claude's"), sealed, sealed)
+	resp, body = g.post("/v1/responses", items)
+	seen = mock.Requests()
+	if got := string(seen[len(seen)-1].Body); resp.StatusCode != 200 || strings.Contains(got, "seal") || strings.Count(got, `"call_1"`) != 2 || resp.Header.Get("X-Weir-Dropped-Params") != "input.encrypted_content" {
+		t.Errorf("%d %s\nupstream got %s", resp.StatusCode, body, got)
+	}
 	thinking := `{"model":"claude-haiku-4-5","max_tokens":50,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"` +
 		neutral.Wrap(neutral.Responses, "openai's") + `"},{"type":"text","text":"y"}]},{"role":"user","content":"z"}]}`
 	resp, body = g.post("/v1/messages", thinking, "Anthropic-Version", "2023-06-01")
