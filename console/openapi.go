@@ -106,6 +106,8 @@ func (s schemas) of(t reflect.Type) map[string]any {
 		return map[string]any{}
 	case reflect.TypeFor[costs.Usage]():
 		return map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "integer"}}
+	case reflect.TypeFor[costs.Money](), reflect.TypeFor[ledger.Amount](), reflect.TypeFor[costs.Meter]():
+		return text("")
 	case reflect.TypeFor[ledger.Bodies]():
 		return s.of(reflect.TypeFor[bodies]())
 	}

@@ -87,6 +87,9 @@ type Call struct {
 	Usage       costs.Usage `json:"usage,omitzero"` // of the attempt that answered
 	UsageSource UsageSource `json:"usage_source,omitzero"`
 
+	Cost       Amount     `json:"cost_usd,omitzero"`    // of all attempts; unknown where that of one is
+	CostSource CostSource `json:"cost_source,omitzero"` // the worst of the attempts'
+
 	Queue    time.Duration `json:"queue_ns,omitzero"` // from the request's arrival to the first attempt
 	TTFT     time.Duration `json:"ttft_ns,omitzero"`  // to the first content event; 0: none came
 	Total    time.Duration `json:"total_ns"`          // to the reply's last byte
@@ -119,6 +122,10 @@ type Attempt struct {
 	Usage       costs.Usage `json:"usage,omitzero"`
 	UsageSource UsageSource `json:"usage_source,omitzero"`
 	RawUsage    RawJSON     `json:"raw_usage,omitzero"` // the usage JSON exactly as the provider sent it
+
+	Inconsistent bool `json:"usage_inconsistent,omitzero"` // the usage does not add up to the provider's own totals
+	Wasted       bool `json:"wasted,omitzero"`             // what it made reached no client whole
+	Charge
 }
 
 // RawJSON is JSON text as it came. What is none after all is shown as a string.

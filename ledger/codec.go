@@ -65,6 +65,15 @@ const (
 	fExpires
 	fPrevious
 	fSealed
+	fCost
+	fCostSource
+	fComputed
+	fList
+	fCharged
+	fBook
+	fPriceLine
+	fWhy
+	fInconsistent
 )
 
 var meters = costs.Meters()
@@ -214,7 +223,40 @@ func (e *encoder) attempt(a *Attempt) {
 	e.usage(fUsage, a.Usage)
 	e.str(fUsageSource, string(a.UsageSource))
 	e.bytes(fRawUsage, a.RawUsage)
+	e.flag(fInconsistent, a.Inconsistent)
+	e.charge(&a.Charge)
 	e.endNested(at)
+}
+
+func (e *encoder) charge(c *Charge) {
+	e.str(fCostSource, string(c.CostSource))
+	e.amount(fCost, c.Cost)
+	e.amount(fComputed, c.Computed)
+	e.amount(fList, c.List)
+	e.amount(fCharged, c.Charged)
+	e.str(fBook, c.Book)
+	e.str(fWhy, c.Why)
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		at := e.beginNested(fPriceLine)
+		e.b = binary.AppendUvarint(e.b, uint64(l.Meter))
+		e.money(l.Amount)
+		e.b = append(e.b, l.Row...)
+		e.endNested(at)
+	}
+}
+
+func (e *encoder) amount(f field, a Amount) {
+	if a.Known {
+		at := e.beginNested(f)
+		e.money(a.Money)
+		e.endNested(at)
+	}
+}
+
+func (e *encoder) money(m costs.Money) {
+	nano, atto := m.Parts()
+	e.b = binary.AppendVarint(binary.AppendVarint(e.b, nano), atto)
 }
 
 func appendBodies(dst []byte, b *Bodies) []byte {
@@ -280,6 +322,7 @@ func decodeCall(p []byte) (*Call, error) {
 	if err == nil && c.ID == "" {
 		err = fmt.Errorf("%w: a call without an id", errMalformed)
 	}
+	c.settle()
 	return c, err
 }
 
@@ -399,10 +442,61 @@ func decodeAttempt(p []byte) (a Attempt, err error) {
 			a.UsageSource = UsageSource(b)
 		case fRawUsage:
 			a.RawUsage = append([]byte(nil), b...)
+		case fInconsistent:
+			a.Inconsistent = n != 0
+		default:
+			err = a.setField(tag, b)
 		}
 		return err
 	})
 	return a, err
+}
+
+func (c *Charge) setField(tag field, b []byte) (err error) {
+	switch tag {
+	case fCostSource:
+		c.CostSource = CostSource(b)
+	case fCost:
+		c.Cost, err = decodeAmount(b)
+	case fComputed:
+		c.Computed, err = decodeAmount(b)
+	case fList:
+		c.List, err = decodeAmount(b)
+	case fCharged:
+		c.Charged, err = decodeAmount(b)
+	case fBook:
+		c.Book = string(b)
+	case fWhy:
+		c.Why = string(b)
+	case fPriceLine:
+		m, n := binary.Uvarint(b)
+		if n <= 0 {
+			return errMalformed
+		}
+		amount, rest, err := decodeMoney(b[n:])
+		if err != nil || m >= uint64(len(meters)) { // a newer Weir's
+			return err
+		}
+		c.Lines = append(c.Lines, PriceLine{costs.Meter(m), string(rest), amount})
+	}
+	return err
+}
+
+func decodeAmount(b []byte) (Amount, error) {
+	m, _, err := decodeMoney(b)
+	return Known(m), err
+}
+
+func decodeMoney(b []byte) (m costs.Money, rest []byte, err error) {
+	nano, n := binary.Varint(b)
+	if n <= 0 {
+		return m, nil, errMalformed
+	}
+	atto, k := binary.Varint(b[n:])
+	if k <= 0 {
+		return m, nil, errMalformed
+	}
+	return costs.MoneyOf(nano, atto), b[n+k:], nil
 }
 
 func decodeBodies(p []byte) (*Bodies, error) {

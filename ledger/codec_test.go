@@ -33,7 +33,31 @@ func drawAttempt(t *rapid.T) Attempt {
 	if raw := rapid.SliceOf(rapid.Byte()).Draw(t, "raw"); len(raw) > 0 {
 		a.RawUsage = raw
 	}
+	a.Inconsistent, a.Charge = rapid.Bool().Draw(t, "inconsistent"), drawCharge(t)
 	return a
+}
+
+func drawMoney(t *rapid.T) costs.Money {
+	return costs.MoneyOf(rapid.Int64Range(-1e15, 1e15).Draw(t, "nano"), rapid.Int64Range(0, 1e9-1).Draw(t, "atto"))
+}
+
+func drawCharge(t *rapid.T) Charge {
+	amount := func() Amount {
+		if rapid.Bool().Draw(t, "unknown") {
+			return Amount{}
+		}
+		return Known(drawMoney(t))
+	}
+	c := Charge{
+		Cost: amount(), Computed: amount(), List: amount(), Charged: amount(), Book: rapid.String().Draw(t, "book"),
+		CostSource: CostSource(rapid.SampledFrom([]string{"", "provider", "computed", "unpriced"}).Draw(t, "cost source")),
+		Why:        rapid.String().Draw(t, "why"),
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "lines") {
+		m := costs.Meters()[rapid.IntRange(0, len(costs.Meters())-1).Draw(t, "meter")]
+		c.Lines = append(c.Lines, PriceLine{m, rapid.String().Draw(t, "row"), drawMoney(t)})
+	}
+	return c
 }
 
 func drawPairs(t *rapid.T, label string) map[string]string {
@@ -65,6 +89,7 @@ func drawCall(t *rapid.T) *Call {
 	for range rapid.IntRange(0, 3).Draw(t, "attempts") {
 		c.Attempts = append(c.Attempts, drawAttempt(t))
 	}
+	c.settle()
 	return c
 }
 

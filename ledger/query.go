@@ -223,7 +223,7 @@ func (q *Calls) ids(ctx context.Context, text, name string) (out []string, err e
 
 const callColumns = `id, start, project_id, key_id, customer, feature, session, user, tags, metadata, user_agent, trace_id, dialect, api,
 	method, path, asked_model, route, stream, provider, model, served_model, status, outcome, error_class, stop_reason, usage,
-	usage_source, queue, ttft, total, bytes_in, bytes_out, dropped, attempts`
+	usage_source, queue, ttft, total, bytes_in, bytes_out, dropped, attempts, cost_source, cost_nano, cost_atto`
 
 // idAt is below the id of every call that began at that millisecond or later,
 // and above all earlier ones.
@@ -310,14 +310,19 @@ func scanCalls(rows *sql.Rows) (out []*Call, err error) {
 		c := &Call{}
 		var start int64
 		var tags, metadata, usage, dropped string
+		var nano, atto *int64
 		err := rows.Scan(&c.ID, &start, &c.ProjectID, &c.KeyID, &c.Customer, &c.Feature, &c.Session, &c.User, &tags, &metadata,
 			&c.UserAgent, &c.TraceID, &c.Dialect, &c.API, &c.Method, &c.Path, &c.AskedModel, &c.Route, &c.Stream, &c.Provider, &c.Model,
 			&c.ServedModel, &c.Status, &c.Outcome, &c.ErrorClass, &c.StopReason, &usage, &c.UsageSource, &c.Queue, &c.TTFT, &c.Total,
-			&c.BytesIn, &c.BytesOut, &dropped, &c.AttemptCount)
+			&c.BytesIn, &c.BytesOut, &dropped, &c.AttemptCount, &c.CostSource, &nano, &atto)
 		if err != nil {
 			return nil, err
 		}
 		c.Start = time.UnixMicro(start).UTC()
+		c.Cost = amountOf(nano, atto)
+		if c.CostSource == CostUnpriced && c.UsageSource == "" && c.Outcome != Interrupted {
+			c.CostSource = "" // a row from before there were costs
+		}
 		if dropped != "" {
 			c.Dropped = strings.Split(dropped, ",")
 		}
@@ -341,7 +346,7 @@ func (q *Calls) addAttempts(ctx context.Context, calls []*Call) (err error) {
 		return fmt.Errorf("list attempts: %w", err)
 	}
 	rows, err := q.db.Reader().QueryContext(ctx, `SELECT call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
-		served_model, service_tier, request_id, usage, usage_source, raw_usage, api FROM attempts
+		served_model, service_tier, request_id, usage, usage_source, raw_usage, api, cost_source, cost_nano, cost_atto, charge FROM attempts
 		WHERE call_id IN (SELECT value FROM json_each(?)) ORDER BY call_id, n`, string(list))
 	if err != nil {
 		return fmt.Errorf("list attempts: %w", err)
@@ -349,19 +354,24 @@ func (q *Calls) addAttempts(ctx context.Context, calls []*Call) (err error) {
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var a Attempt
-		var id, usage, raw string
+		var id, usage, raw, charge string
+		var nano, atto *int64
 		err := rows.Scan(&id, &a.N, &a.Provider, &a.Model, &a.Start, &a.TTFT, &a.Total, &a.Status, &a.ErrorClass, &a.StopReason,
-			&a.ServedModel, &a.ServiceTier, &a.RequestID, &usage, &a.UsageSource, &raw, &a.API)
+			&a.ServedModel, &a.ServiceTier, &a.RequestID, &usage, &a.UsageSource, &raw, &a.API, &a.CostSource, &nano, &atto, &charge)
 		if err != nil {
 			return fmt.Errorf("read attempt: %w", err)
 		}
 		if err := readJSON(usage, &a.Usage); err != nil {
 			return fmt.Errorf("read attempt of call %s: %w", id, err)
 		}
+		if a.Charge, err = chargeOf(a.CostSource, amountOf(nano, atto), charge, a.UsageSource); err != nil {
+			return fmt.Errorf("read attempt of call %s: %w", id, err)
+		}
 		if raw != "" {
 			a.RawUsage = RawJSON(raw)
 		}
 		c := byID[id]
+		a.Wasted = a.N < c.AttemptCount || c.Outcome != OK
 		c.Attempts = append(c.Attempts, a)
 	}
 	return rows.Err()

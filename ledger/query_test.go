@@ -70,6 +70,7 @@ func TestListEqualsFiltering(t *testing.T) {
 			c := variedCall(dice)
 			recordAll(t, r, c)
 			c.AttemptCount = len(c.Attempts)
+			c.settle()
 			calls = append(calls, c)
 			time.Sleep(time.Millisecond / 2)
 		}

@@ -16,12 +16,13 @@ import (
 
 const insertCall = `INSERT INTO calls (id, start, project_id, key_id, customer, feature, session, user, tags, metadata,
 	user_agent, trace_id, dialect, api, method, path, asked_model, route, stream, provider, model, served_model, status, outcome,
-	error_class, stop_reason, usage, usage_source, queue, ttft, total, bytes_in, bytes_out, dropped, attempts)
-	VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+	error_class, stop_reason, usage, usage_source, queue, ttft, total, bytes_in, bytes_out, dropped, attempts,
+	cost_source, cost_nano, cost_atto) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 	ON CONFLICT (id) DO NOTHING`
 
 const insertAttempt = `INSERT INTO attempts (call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
-	served_model, service_tier, request_id, usage, usage_source, raw_usage, api) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	served_model, service_tier, request_id, usage, usage_source, raw_usage, api,
+	cost_source, cost_nano, cost_atto, charge) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 
 const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer, feature, provider, model, route, api, outcome, usage_source,
 	calls, attempts, input, cache_read, output, reasoning, total) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -34,13 +35,14 @@ const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer
 type rowStore struct {
 	db                  *sqldb.DB
 	call, attempt, hour *sql.Stmt
+	costHour, costDay   *sql.Stmt
 }
 
 func (s *rowStore) prepare(ctx context.Context) error {
 	for _, p := range []struct {
 		to   **sql.Stmt
 		text string
-	}{{&s.call, insertCall}, {&s.attempt, insertAttempt}, {&s.hour, upsertHour}} {
+	}{{&s.call, insertCall}, {&s.attempt, insertAttempt}, {&s.hour, upsertHour}, {&s.costHour, upsertCostHour}, {&s.costDay, upsertCostDay}} {
 		if *p.to != nil {
 			continue
 		}
@@ -55,7 +57,7 @@ func (s *rowStore) prepare(ctx context.Context) error {
 
 func (s *rowStore) close() error {
 	var err error
-	for _, stmt := range []*sql.Stmt{s.call, s.attempt, s.hour} {
+	for _, stmt := range []*sql.Stmt{s.call, s.attempt, s.hour, s.costHour, s.costDay} {
 		if stmt != nil {
 			err = errors.Join(err, stmt.Close())
 		}
@@ -141,6 +143,7 @@ func (s *rowStore) transact(ctx context.Context, f func(w *writer) error) error 
 		return f(&writer{
 			ctx: ctx, tx: tx, hours: map[hourKey]*hour{},
 			calls: tx.StmtContext(ctx, s.call), trials: tx.StmtContext(ctx, s.attempt), byHour: tx.StmtContext(ctx, s.hour),
+			costs: costWriter{hour: tx.StmtContext(ctx, s.costHour), day: tx.StmtContext(ctx, s.costDay), sums: map[costKey]*costSum{}},
 		})
 	})
 }
@@ -152,6 +155,7 @@ type writer struct {
 	calls, trials, byHour *sql.Stmt
 	fresh                 []*Call // that the store did not have
 	hours                 map[hourKey]*hour
+	costs                 costWriter
 }
 
 // apart does f behind a savepoint. refused says that the store would not take
@@ -170,6 +174,7 @@ func (w *writer) apart(f func() error) (refused bool, err error) {
 	}
 	w.fresh = w.fresh[:n]
 	clear(w.hours)
+	clear(w.costs.sums)
 	_, err = w.tx.ExecContext(w.ctx, "ROLLBACK TO one; RELEASE one")
 	return err == nil, err
 }
@@ -183,11 +188,14 @@ type hour struct{ calls, attempts, input, cacheRead, output, reasoning, total in
 
 // call stores a call, unless it is there already.
 func (w *writer) call(c *Call) error {
+	c.settle()
+	nano, atto := c.Cost.parts()
+	tags := jsonMap(c.Tags)
 	res, err := w.calls.ExecContext(w.ctx, c.ID, c.Start.UnixMicro(), c.ProjectID, c.KeyID, c.Customer, c.Feature, c.Session,
-		c.User, jsonMap(c.Tags), jsonMap(c.Metadata), c.UserAgent, c.TraceID, c.Dialect, c.API, c.Method, c.Path, c.AskedModel,
+		c.User, tags, jsonMap(c.Metadata), c.UserAgent, c.TraceID, c.Dialect, c.API, c.Method, c.Path, c.AskedModel,
 		c.Route, c.Stream, c.Provider, c.Model, c.ServedModel, c.Status, string(c.Outcome), c.ErrorClass, c.StopReason,
 		usageText(c.Usage), string(c.UsageSource), int64(c.Queue), int64(c.TTFT), int64(c.Total), c.BytesIn, c.BytesOut,
-		strings.Join(c.Dropped, ","), len(c.Attempts))
+		strings.Join(c.Dropped, ","), len(c.Attempts), string(c.CostSource), nano, atto)
 	if err != nil {
 		return fmt.Errorf("insert call: %w", err)
 	}
@@ -196,14 +204,17 @@ func (w *writer) call(c *Call) error {
 	}
 	for i := range c.Attempts {
 		a := &c.Attempts[i]
+		nano, atto := a.Cost.parts()
 		_, err := w.trials.ExecContext(w.ctx, c.ID, a.N, a.Provider, a.Model, int64(a.Start), int64(a.TTFT), int64(a.Total), a.Status,
-			a.ErrorClass, a.StopReason, a.ServedModel, a.ServiceTier, a.RequestID, usageText(a.Usage), string(a.UsageSource), string(a.RawUsage), a.API)
+			a.ErrorClass, a.StopReason, a.ServedModel, a.ServiceTier, a.RequestID, usageText(a.Usage), string(a.UsageSource), string(a.RawUsage), a.API,
+			string(a.CostSource), nano, atto, a.text())
 		if err != nil {
 			return fmt.Errorf("insert attempt: %w", err)
 		}
 	}
 	w.fresh = append(w.fresh, c)
 	w.addHour(c)
+	w.costs.add(c, tags, 1)
 	return nil
 }
 
@@ -271,7 +282,7 @@ func (w *writer) finishHours() error {
 		}
 	}
 	clear(w.hours)
-	return nil
+	return w.costs.write(w.ctx)
 }
 
 func readPosition(ctx context.Context, db *sqldb.DB, id spoolID) (p position, err error) {

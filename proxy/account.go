@@ -26,7 +26,7 @@ func (a *attempt) firstContent() {
 // ourHeaders are what Weir adds to a reply.
 func (x *Exchange) ourHeaders(h http.Header) {
 	c := x.call
-	values := make([]string, 0, 4) // one array for all of them
+	values := make([]string, 0, 5) // one array for all of them
 	set := func(name, value string) {
 		values = append(values, value)
 		h[name] = values[len(values)-1 : len(values) : len(values)]
@@ -41,8 +41,25 @@ func (x *Exchange) ourHeaders(h http.Header) {
 	if n := len(c.Attempts); n > 0 {
 		set("X-Weir-Attempts", strconv.Itoa(n))
 	}
+	if x.closed && c.Cost.Known { // what is yet to come is not known
+		set(costHeader, c.Cost.String())
+	}
 	if len(c.Dropped) > 0 {
 		h["X-Weir-Dropped-Params"] = []string{strings.Join(c.Dropped, ", ")}
+	}
+}
+
+const costHeader = "X-Weir-Cost-Usd"
+
+// announceCost says that a stream's cost comes behind it, and tellCost tells
+// it, where it is known.
+func announceCost(h http.Header) { h["Trailer"] = costTrailer }
+
+var costTrailer = []string{costHeader}
+
+func (x *Exchange) tellCost() {
+	if x.call.Cost.Known {
+		x.reply.trail(costHeader, x.call.Cost.String())
 	}
 }
 
@@ -96,6 +113,8 @@ func (a *attempt) settle() {
 	rec.ServedModel, rec.StopReason, rec.ServiceTier = clip(r.ServedModel), clip(r.StopReason), clip(r.ServiceTier)
 	rec.RawUsage = append([]byte(nil), r.RawUsage...)
 	rec.Usage, rec.UsageSource = a.usage(&r)
+	rec.Inconsistent = r.Inconsistent
+	rec.Charge = a.charge(&r)
 	if a.x.sequence = r.Sequence; a.carry != nil {
 		a.x.sequence = a.carry.sequence()
 	}
@@ -147,6 +166,33 @@ func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 	return u, source
 }
 
+// charge is what the attempt cost: what was used, at the prices that were in
+// force as it began, unless the provider says what it charges.
+func (a *attempt) charge(r *wire.Reading) ledger.Charge {
+	rec, s := a.record, a.x.state
+	if rec.UsageSource == "" { // nothing was made
+		return ledger.Charge{}
+	}
+	used := r.Reading
+	used.Usage = rec.Usage
+	charge := costs.Charge{Status: costs.Unpriced, Why: "there is no price book"}
+	switch {
+	case a.api == wire.CountTokens: // which no vendor bills
+		charge = costs.Charge{Status: costs.Free}
+	case s.Prices != nil:
+		charge = s.Prices.ChargeReading(&used, costs.Terms{
+			Provider: a.target.Provider.priceAs, Model: a.model, Served: r.ServedModel, At: a.start.UTC(), Tier: r.ServiceTier,
+		})
+	}
+	var charged ledger.Amount
+	if r.HasCharge && rec.UsageSource == ledger.FromProvider {
+		charged = ledger.Known(r.Charged)
+	}
+	out := ledger.Settle(&charge, charged, rec.UsageSource)
+	a.c.p.metrics.charged(a.target.Provider.Name, &out)
+	return out
+}
+
 // onlyLooks reports whether the request makes nothing: a reply to it may tell
 // the usage of a stored response, which was counted when it was made.
 func (a *attempt) onlyLooks() bool {
@@ -170,6 +216,7 @@ func (p *Proxy) closeCall(x *Exchange) {
 	if c.Outcome == "" {
 		c.Outcome = ledger.OK
 	}
+	c.SumCosts()
 	if begun := x.reply.hasBegun(); c.Outcome == ledger.Aborted && !begun {
 		c.Status = ClientGone.Status()
 	} else if c.Status == 0 && begun { // by a ping

@@ -18,6 +18,9 @@ type Metrics struct {
 	attempts   *prometheus.CounterVec
 	tokens     *prometheus.CounterVec
 	units      *prometheus.CounterVec
+	costs      *prometheus.CounterVec
+	priced     *prometheus.CounterVec
+	drift      *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	ttft       *prometheus.HistogramVec
 	inFlight   prometheus.Gauge
@@ -63,6 +66,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		attempts:   counter("weir_attempts_total", "Tries at upstreams, by how they ended.", "provider", "result"),
 		tokens:     counter("weir_tokens_total", "Tokens by leaf meter; the sum over meters is the total.", "provider", "model", "meter"),
 		units:      counter("weir_units_total", "What is used that is no token, by leaf meter: searches, pictures, microseconds of audio.", "provider", "model", "meter"),
+		costs:      counter("weir_cost_usd_total", "What attempts cost, about; the exact figures are the ledger's.", "provider", "source"),
+		priced:     counter("weir_priced_attempts_total", "Attempts by where their cost comes from; unpriced: it is not known.", "provider", "source"),
+		drift:      counter("weir_cost_drift_total", "Attempts whose provider charges more than 1 % more or less than the price book says.", "provider"),
 		duration:   seconds("weir_request_duration_seconds", "From a call's arrival to its reply's last byte."),
 		ttft:       seconds("weir_ttft_seconds", "From a call's arrival to its first content."),
 		inFlight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_requests_in_flight", Help: "Calls under way."}),
@@ -71,9 +77,21 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		registry:   r,
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.units, m.duration, m.ttft, m.inFlight, m.unrecorded)
+		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.units, m.costs, m.priced, m.drift, m.duration, m.ttft, m.inFlight, m.unrecorded)
 	}
 	return m
+}
+
+// charged counts what an attempt cost.
+func (m *Metrics) charged(provider string, c *ledger.Charge) {
+	m.priced.WithLabelValues(provider, string(c.CostSource)).Inc()
+	if c.Cost.Known {
+		nano, _ := c.Cost.Parts()
+		m.costs.WithLabelValues(provider, string(c.CostSource)).Add(float64(max(nano, 0)) / 1e9)
+	}
+	if c.Drifts() {
+		m.drift.WithLabelValues(provider).Inc()
+	}
 }
 
 // watch adds the recorder's own figures.

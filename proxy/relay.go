@@ -98,6 +98,7 @@ func (x *Exchange) startPings() {
 		h["Cache-Control"] = noCache
 		h["X-Accel-Buffering"] = noWord
 		h["X-Weir-Call-Id"] = []string{x.ID}
+		announceCost(h)
 	})
 }
 

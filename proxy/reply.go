@@ -135,6 +135,15 @@ func (y *reply) pass(p []byte, flush bool) error {
 	return y.rc.Flush()
 }
 
+// trail sets a trailer of a stream that has begun. It does nothing to other replies.
+func (y *reply) trail(name, value string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.begun && y.sse {
+		y.w.Header()[name] = []string{value}
+	}
+}
+
 // finish sends the last bytes; the server flushes them as the handler returns.
 func (y *reply) finish(p []byte) error {
 	y.mu.Lock()

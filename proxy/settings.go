@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/costs"
 	"weir/internal/capability"
 )
 
@@ -23,6 +24,7 @@ type Settings struct {
 	Capture     Capture
 	Drain       Drain
 	Responses   ResponsesSettings
+	Prices      *costs.Book // nil: nothing has a price
 }
 
 // Auth is who may call.

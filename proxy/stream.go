@@ -225,6 +225,7 @@ func (e *eventRelay) begin() {
 		}
 		h["Cache-Control"] = noCache
 		h["X-Accel-Buffering"] = noWord
+		announceCost(h)
 		delete(h, "Content-Encoding")
 	})
 	a.watch.set(a.c.plan.timeouts.Idle, errIdle)

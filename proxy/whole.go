@@ -132,6 +132,7 @@ func (a *attempt) finish(n int) {
 	c.BytesOut = a.x.reply.bytes() + int64(n)
 	a.settle()
 	a.c.p.closeCall(a.x)
+	a.x.tellCost()
 }
 
 // beginWhole sends the upstream's status and headers. size < 0: unknown.

@@ -27,6 +27,7 @@ var callColumns = []column[*ledger.Call]{
 	{"MODEL", func(c *ledger.Call) string { return orDash(firstOf(c.Model, c.AskedModel)) }},
 	{"INPUT", func(c *ledger.Call) string { return tokens(c.Usage.Input()) }},
 	{"OUTPUT", func(c *ledger.Call) string { return tokens(c.Usage.Output()) }},
+	{"COST USD", func(c *ledger.Call) string { return costText(c.Cost, c.CostSource) }},
 	{"TTFT", func(c *ledger.Call) string { return span(c.TTFT) }},
 	{"TOTAL", func(c *ledger.Call) string { return span(c.Total) }},
 	{"CUSTOMER", func(c *ledger.Call) string { return orDash(c.Customer) }},
@@ -68,6 +69,8 @@ var callFields = func() []column[*ledger.Call] {
 		text("error_class", func(c *ledger.Call) string { return c.ErrorClass }),
 		text("stop_reason", func(c *ledger.Call) string { return c.StopReason }),
 		text("usage_source", func(c *ledger.Call) string { return string(c.UsageSource) }),
+		text("cost_usd", func(c *ledger.Call) string { return c.Cost.String() }), // unknown is not 0
+		text("cost_source", func(c *ledger.Call) string { return string(c.CostSource) }),
 	}
 	for _, m := range costs.Meters() {
 		fields = append(fields, text(m.String(), func(c *ledger.Call) string {
@@ -176,9 +179,46 @@ func printCall(w io.Writer, c *ledger.Call) error {
 		if !a.Usage.IsZero() {
 			fact("  usage", string(a.Usage.AppendJSON(nil))+" by "+string(a.UsageSource))
 		}
+		if a.Inconsistent {
+			fact("  usage_inconsistent", "it does not add up to the provider's own totals")
+		}
 		fact("  raw_usage", string(a.RawUsage))
+		printCharge(fact, a)
 	}
 	return out.Flush()
+}
+
+// printCharge prints what an attempt cost and what made it.
+func printCharge(fact func(name, value string), a *ledger.Attempt) {
+	if a.CostSource == "" {
+		return
+	}
+	fact("  cost_usd", a.Cost.String())
+	fact("  cost_source", string(a.CostSource))
+	fact("  why_unpriced", a.Why)
+	if a.Charged.Known || a.List != a.Computed {
+		fact("  charged_usd", a.Charged.String())
+		fact("  computed_usd", a.Computed.String())
+		fact("  list_usd", a.List.String())
+	}
+	if a.Wasted {
+		fact("  wasted", "yes: it reached no client whole")
+	}
+	fact("  book", a.Book)
+	for _, l := range a.Lines {
+		fact("  price", l.Meter.String()+" $"+l.Amount.String()+" by "+l.Row)
+	}
+}
+
+// costText shows an amount, or that there is one which nobody knows.
+func costText(a ledger.Amount, source ledger.CostSource) string {
+	switch {
+	case source == ledger.CostUnpriced:
+		return string(source)
+	case source == ledger.CostEstimated:
+		return "~" + a.String()
+	}
+	return orDash(a.String())
 }
 
 func printBodies(w io.Writer, b *ledger.Bodies) error {

@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/costs"
+)
+
+// pricedCalls are calls of a few days, of every source of a charge.
+func pricedCalls(dice *rand.Rand, n int) []*Call {
+	start := time.Date(2026, 3, 1, 5, 0, 0, 0, time.UTC)
+	var out []*Call
+	for i := range n {
+		c := variedCall(dice)
+		c.Start = start.Add(time.Duration(dice.IntN(4*24*60)) * time.Minute)
+		c.ID = fmt.Sprintf("call_%012x%020x", c.Start.UnixMilli(), i)
+		if dice.IntN(3) == 0 {
+			c.Tags = map[string]string{"team": []string{"a", "b"}[dice.IntN(2)]}
+		}
+		if dice.IntN(20) == 0 {
+			c.Tags = map[string]string{"team": strings.Repeat("x", maxTagsText)}
+		}
+		for j := range c.Attempts {
+			a := &c.Attempts[j]
+			a.N, a.Provider, a.Model = j+1, []string{"one", "two"}[dice.IntN(2)], []string{"m", "n"}[dice.IntN(2)]
+			a.Charge = variedCharge(dice)
+		}
+		c.settle()
+		c.AttemptCount = len(c.Attempts)
+		out = append(out, c)
+	}
+	return out
+}
+
+func variedCharge(dice *rand.Rand) Charge {
+	m := costs.MoneyOf(dice.Int64N(5e9), dice.Int64N(1e9))
+	c := costs.Charge{Status: costs.Priced, List: m, Contracted: m, Book: "b1"}
+	switch dice.IntN(6) {
+	case 0:
+		return Charge{}
+	case 1:
+		return Settle(&costs.Charge{Status: costs.Unpriced, Why: "no row", Book: "b1"}, Amount{}, FromProvider)
+	case 2:
+		return Settle(&c, Known(costs.MoneyOf(dice.Int64N(5e9), dice.Int64N(1e9))), FromProvider)
+	case 3:
+		return Settle(&costs.Charge{Status: costs.Free, Book: "b1"}, Amount{}, FromProvider)
+	case 4:
+		return Settle(&c, Amount{}, Estimated)
+	}
+	c.List = m.Add(m)
+	c.Lines = []costs.Line{{Meter: costs.Input, Row: "base:x/y/input", Contracted: m}}
+	return Settle(&c, Amount{}, FromProvider)
+}
+
+// rowSums adds calls up without SQL.
+func rowSums(calls []*Call, in func(*Call, *Attempt) bool) (s costs.Sum) {
+	for _, c := range calls {
+		if len(c.Attempts) == 0 && in(c, &Attempt{}) {
+			s.Calls++
+			if c.Outcome == Interrupted {
+				s.Attempts++
+				s.Unpriced++
+			}
+		}
+		for i := range c.Attempts {
+			a := &c.Attempts[i]
+			if !in(c, a) {
+				continue
+			}
+			s.Attempts++
+			if i == len(c.Attempts)-1 {
+				s.Calls++
+			}
+			s.Cost, s.List, s.Charged = s.Cost.Add(a.Cost.Money), s.List.Add(a.List.Money), s.Charged.Add(a.Charged.Money)
+			if c.wasted(i) {
+				s.Wasted = s.Wasted.Add(a.Cost.Money)
+			}
+			switch a.CostSource {
+			case CostEstimated:
+				s.Guessed++
+				s.Estimated = s.Estimated.Add(a.Cost.Money)
+			case CostUnpriced:
+				s.Unpriced++
+			}
+		}
+	}
+	return s
+}
+
+func checkCosts(t *testing.T, q *Calls, query CostQuery, calls []*Call, in func(*Call, *Attempt) bool) {
+	t.Helper()
+	want := rowSums(calls, in)
+	sums, err := q.Costs(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got costs.Sum
+	for i := range sums {
+		got.Add(&sums[i])
+	}
+	got.Usage, got.Group, got.Start = costs.Usage{}, nil, time.Time{}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%+v:\ngot  %+v\nwant %+v", query, got, want)
+	}
+}
+
+// What the rollups say is what the rows say, to the last digit, however it is
+// grouped and wherever it is cut; and reading a spool again changes nothing.
+func TestRollupsEqualRows(t *testing.T) {
+	dir := t.TempDir()
+	db := openStore(t, dir)
+	r := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
+	dice := rand.New(rand.NewPCG(7, 7))
+	calls := pricedCalls(dice, 400)
+	for _, c := range calls {
+		recordAll(t, r, c)
+	}
+	flush(t, r)
+	q := NewCalls(db, "")
+	check := func() {
+		t.Helper()
+		every := func(*Call, *Attempt) bool { return true }
+		plus := time.FixedZone("", 2*3600)
+		for _, by := range [][]string{nil, {"day"}, {"hour"}, {"provider", "model"}, {"tag:team", "customer"}, {"tags"}, {"source", "day"}} {
+			checkCosts(t, q, CostQuery{By: by}, calls, every)
+			checkCosts(t, q, CostQuery{By: by, Zone: plus}, calls, every)
+		}
+		checkCosts(t, q, CostQuery{Where: map[string]string{"provider": "one"}}, calls, func(_ *Call, a *Attempt) bool { return a.Provider == "one" })
+		checkCosts(t, q, CostQuery{Where: map[string]string{"tag:team": "a"}}, calls, func(c *Call, _ *Attempt) bool { return c.Tags["team"] == "a" })
+		since, until := calls[0].Start.Truncate(time.Hour), calls[1].Start.Truncate(time.Hour)
+		if until.Before(since) {
+			since, until = until, since
+		}
+		checkCosts(t, q, CostQuery{Since: since, Until: until, By: []string{"day"}}, calls, func(c *Call, _ *Attempt) bool {
+			return !c.Start.Before(since) && c.Start.Before(until)
+		})
+	}
+	check()
+	mustExec(t, db, `DELETE FROM spool_position`)
+	for _, c := range calls[:100] {
+		recordAll(t, r, c)
+	}
+	flush(t, r)
+	check()
+	if _, err := q.Costs(context.Background(), CostQuery{By: []string{"colour"}}); err == nil {
+		t.Error("a group that there is not was taken")
+	}
+	for _, want := range calls[:50] {
+		got, err := q.Get(t.Context(), want.ID)
+		if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+		}
+	}
+}
