@@ -107,6 +107,45 @@ func (s *suite) across(ctx context.Context, programs []program) error {
 			s.check("to "+to, p.name, l.Case+" in the ledger", books.audit(p.name, l, false)...)
 		}
 	}
+	return s.leftAlone(ctx, upstream, lines)
+}
+
+// leftAlone checks that each vendor's upstream has seen the clients leave that
+// left: no stream is read to its end for nobody. It waits for longer than such
+// a stream lasts (10 s), and only where one is not told of.
+func (s *suite) leftAlone(ctx context.Context, upstream *recorder, lines map[string][]line) error {
+	due := map[string]int{}
+	by := ""
+	for program, list := range lines {
+		by = max(by, program)
+		for _, l := range list {
+			if to, name, _ := strings.Cut(l.Case, ":"); strings.HasSuffix(name, "abort") {
+				due[to]++
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for to, n := range due {
+		slow, got := models(to, "")["slow"], 0
+		for {
+			got = 0
+			for _, a := range upstream.Aborted() {
+				if a.Model == slow {
+					got++
+				}
+			}
+			if got >= n || ctx.Err() != nil {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		var wrong []string
+		if got != n {
+			wrong = append(wrong, fmt.Sprintf("%d of %d", got, n))
+		}
+		s.check("to "+to, by, "streams that were left are left upstream", wrong...)
+	}
 	return nil
 }
 

@@ -96,10 +96,16 @@ def _thinking(talk, stream):
     return turns
 
 
-def scenarios(talk, think=True):
+ASYNC = ("tools_stream", "abort", "failing", "error_400_stream")  # what differs where a client is awaited
+
+
+def scenarios(talk, think=True, only=None):
     """Registers the cases of one API."""
 
     def add(name, model, fn):
+        if only and name not in only:
+            return
+
         def run(c):
             return fn(c, talk(c, MODELS[model] + (f"-{talk.PREFIX}{name}" if model.startswith("retry") else "")))
 

@@ -2,10 +2,11 @@
 
 import anthropic
 
-from across import scenarios, tool_list, turn
-from harness import BASE, CITY_SCHEMA, KEY, SYSTEM, error, run
+from across import ASYNC, scenarios, tool_list, turn
+from harness import BASE, CITY_SCHEMA, KEY, SYSTEM, error, run, wait, walk
 
 client = anthropic.Anthropic(base_url=BASE, api_key=KEY)
+awaited = anthropic.AsyncAnthropic(base_url=BASE, api_key=KEY)
 
 
 class Talk:
@@ -52,6 +53,9 @@ class Talk:
                 r = s.get_final_message()
         else:
             r = client.messages.create(**kw)
+        return self.answered(r)
+
+    def answered(self, r):
         u = r.usage
         self.c.used(self.model, u.input_tokens + (u.cache_creation_input_tokens or 0) + (u.cache_read_input_tokens or 0),
                     u.output_tokens)
@@ -67,5 +71,25 @@ class Talk:
                     yield e.delta.text
 
 
+class AsyncTalk(Talk):
+    """The same by the client that is awaited."""
+
+    PREFIX = "async_"
+
+    def ask(self, stream, **want):
+        async def final():
+            async with awaited.messages.stream(**self.wish(**want)) as s:
+                return await s.get_final_message()
+
+        return self.answered(wait(final()))
+
+    def pieces(self):
+        s = wait(awaited.messages.create(**self.wish(), stream=True))
+        for e in walk(aiter(s), s.close):
+            if e.type == "content_block_delta":
+                yield e.delta.text
+
+
 scenarios(Talk)
+scenarios(AsyncTalk, only=ASYNC)
 run()

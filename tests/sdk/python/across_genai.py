@@ -5,8 +5,8 @@ import base64
 from google import genai
 from google.genai import errors, types
 
-from across import few, many, scenarios, tool_list, turn, vectors
-from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run
+from across import ASYNC, few, many, scenarios, tool_list, turn, vectors
+from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run, wait, walk
 
 client = genai.Client(api_key=KEY, http_options=types.HttpOptions(
     base_url=BASE, retry_options=types.HttpRetryOptions(attempts=3, initial_delay=0.2, max_delay=0.5, jitter=0,
@@ -54,6 +54,9 @@ class Talk:
             chunks = list(client.models.generate_content_stream(**kw))
         else:
             chunks = [client.models.generate_content(**kw)]
+        return self.answered(chunks)
+
+    def answered(self, chunks):
         u = chunks[-1].usage_metadata
         self.c.used(self.model, (u.prompt_token_count or 0) + (u.tool_use_prompt_token_count or 0),
                     (u.candidates_token_count or 0) + (u.thoughts_token_count or 0))
@@ -66,6 +69,23 @@ class Talk:
 
     def pieces(self):
         for k in client.models.generate_content_stream(**self.wish()):
+            yield k.text
+
+
+class AsyncTalk(Talk):
+    """The same by the client that is awaited."""
+
+    PREFIX = "async_"
+
+    def ask(self, stream, **want):
+        async def chunks():
+            return [k async for k in await client.aio.models.generate_content_stream(**self.wish(**want))]
+
+        return self.answered(wait(chunks()))
+
+    def pieces(self):
+        s = wait(client.aio.models.generate_content_stream(**self.wish()))
+        for k in walk(s, s.aclose):
             yield k.text
 
 
@@ -88,4 +108,5 @@ def _embed(c, texts):
 
 
 scenarios(Talk)
+scenarios(AsyncTalk, only=ASYNC)
 run()

@@ -4,10 +4,11 @@ import json
 
 import openai
 
-from across import RESULTS, few, many, scenarios, told, tool_list, turn, vectors
-from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run, tagged
+from across import ASYNC, RESULTS, few, many, scenarios, told, tool_list, turn, vectors
+from harness import BASE, CITY_SCHEMA, KEY, MODELS, SYSTEM, case, error, run, tagged, wait, walk
 
 client = openai.OpenAI(base_url=BASE + "/v1", api_key=KEY)
+awaited = openai.AsyncOpenAI(base_url=BASE + "/v1", api_key=KEY)
 
 
 class Talk:
@@ -57,6 +58,9 @@ class Chat(Talk):
                 r = s.get_final_completion()
         else:
             r = client.chat.completions.create(**kw)
+        return self.answered(r)
+
+    def answered(self, r):
         self.c.used(self.model, r.usage.prompt_tokens, r.usage.completion_tokens)
         m = r.choices[0].message
         self.thread.append(m.model_dump(exclude_none=True, exclude={"parsed"}, warnings=False))
@@ -70,6 +74,26 @@ class Chat(Talk):
         with client.chat.completions.create(**self.wish(), stream=True) as s:
             for k in s:
                 yield k.choices[0].delta.content if k.choices else None
+
+
+class AsyncChat(Chat):
+    """The same by the client that is awaited."""
+
+    PREFIX = "async_"
+
+    def ask(self, stream, **want):
+        async def final():
+            async with awaited.chat.completions.stream(**self.wish(**want), stream_options={"include_usage": True}) as s:
+                async for _ in s:
+                    pass
+                return await s.get_final_completion()
+
+        return self.answered(wait(final()))
+
+    def pieces(self):
+        s = wait(awaited.chat.completions.create(**self.wish(), stream=True))
+        for k in walk(aiter(s), s.close):
+            yield k.choices[0].delta.content if k.choices else None
 
 
 class Responses(Talk):
@@ -200,5 +224,6 @@ def _embed(c, texts, **kw):
 
 
 scenarios(Chat)
+scenarios(AsyncChat, only=ASYNC)
 scenarios(Responses)
 run()

@@ -6,6 +6,7 @@ HTTP exchange behind it ("http"), and per answered call the model and the
 tokens as the SDK reported them ("usage").
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -64,7 +65,41 @@ def _watch(real):
     return send
 
 
+def _watch_async(real):
+    """As _watch, for clients that are awaited."""
+
+    async def send(self, request, **kw):
+        request.headers["x-weir-session"] = f"{NAME}/{_now.name}"
+        began = time.monotonic()
+        response = await real(self, request, **kw)
+        _now.http.append({"status": response.status_code, "headers": sorted(response.headers.multi_items()),
+                          "at": began})
+        return response
+
+    return send
+
+
 httpx2.Client.send = _watch(httpx2.Client.send)
+httpx2.AsyncClient.send = _watch_async(httpx2.AsyncClient.send)
+_loop = asyncio.new_event_loop()  # one for all: an async client's connections belong to it
+
+
+def wait(awaitable):
+    """The result of what an async client gives."""
+    return _loop.run_until_complete(awaitable)
+
+
+def walk(stream, close):
+    """The events of an async stream; it is closed when its reader stops."""
+
+    async def step():
+        return await anext(stream, None)
+
+    try:
+        while (event := wait(step())) is not None:
+            yield event
+    finally:
+        wait(close())
 
 
 def gaps(http):
