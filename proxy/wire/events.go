@@ -11,6 +11,7 @@ import (
 // until the next one.
 func Events(p []byte) iter.Seq2[string, []byte] {
 	return func(yield func(name string, data []byte) bool) {
+		p := bytes.TrimPrefix(p, []byte(byteOrderMark)) // before a stream's first event; no field's name begins so
 		var name string
 		var data, joined []byte
 		lines := 0

@@ -25,3 +25,15 @@ func TestEvents(t *testing.T) {
 	check("event: only\n\ndata: last", "|last")
 	check("data\n\n", "|")
 }
+
+// TestEventsAfterByteOrderMark: a mark before a stream is no part of its first
+// event, which a reply in one event has nothing beside.
+func TestEventsAfterByteOrderMark(t *testing.T) {
+	var got []string
+	for name, data := range Events([]byte(byteOrderMark + "data: one\n\nevent: e\ndata: two\n\n")) {
+		got = append(got, name+"="+string(data))
+	}
+	if len(got) != 2 || got[0] != "=one" || got[1] != "e=two" {
+		t.Errorf("got %q", got)
+	}
+}
