@@ -126,6 +126,7 @@ type Attempt struct {
 	Inconsistent bool `json:"usage_inconsistent,omitzero"` // the usage does not add up to the provider's own totals
 	Wasted       bool `json:"wasted,omitzero"`             // what it made reached no client whole
 	Charge
+	Adjustments []Adjustment `json:"adjustments,omitzero"` // the last one is in Charge; set by queries
 }
 
 // RawJSON is JSON text as it came. What is none after all is shown as a string.

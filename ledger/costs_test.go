@@ -158,3 +158,71 @@ func TestRollupsEqualRows(t *testing.T) {
 		}
 	}
 }
+
+// What is repriced is adjusted once; rows stay, the rollups follow, and a
+// rebuild finds nothing to do until somebody spoils them.
+func TestRepriceAndRebuild(t *testing.T) {
+	dir := t.TempDir()
+	db := openStore(t, dir)
+	r := openRecorder(t, RecorderOptions{Dir: filepath.Join(dir, "spool"), DB: db})
+	calls := pricedCalls(rand.New(rand.NewPCG(3, 9)), 300)
+	for _, c := range calls {
+		recordAll(t, r, c)
+	}
+	flush(t, r)
+	q := NewCalls(db, "")
+	every := func(*Call, *Attempt) bool { return true }
+	rebuild := func(wrong bool) {
+		t.Helper()
+		got, err := RebuildCosts(t.Context(), db, nil)
+		if err != nil || got.Wrong > 0 != wrong {
+			t.Errorf("rebuild: %+v, %v; want wrong: %v", got, err, wrong)
+		}
+		checkCosts(t, q, CostQuery{}, calls, every)
+		checkCosts(t, q, CostQuery{By: []string{"hour", "source"}}, calls, every)
+	}
+	rebuild(false)
+	price := costs.MoneyOf(3, 14)
+	o := Repricing{Reason: "test", Price: func(_ *Call, a *Attempt) Charge {
+		return Settle(&costs.Charge{Status: costs.Priced, List: price, Contracted: price, Book: "b2"}, Amount{}, a.UsageSource)
+	}}
+	unpriced := int64(0)
+	for _, c := range calls {
+		for i := range c.Attempts {
+			if a := &c.Attempts[i]; a.CostSource == CostUnpriced {
+				unpriced++
+				a.Charge = o.Price(c, a)
+			}
+		}
+		c.settle()
+	}
+	for _, dry := range []bool{true, false} {
+		o.DryRun = dry
+		got, err := Reprice(t.Context(), db, o)
+		if err != nil || got.Adjusted != unpriced || unpriced == 0 || got.Unpriced != 0 {
+			t.Fatalf("reprice (dry: %v): %+v, %v; want %d adjusted", dry, got, err, unpriced)
+		}
+	}
+	checkCosts(t, q, CostQuery{By: []string{"day", "source"}}, calls, every)
+	if got, err := Reprice(t.Context(), db, o); err != nil || got.Adjusted != 0 {
+		t.Errorf("a second run: %+v, %v", got, err)
+	}
+	rebuild(false)
+	for _, c := range calls {
+		got, err := q.Get(t.Context(), c.ID)
+		if err != nil || got.Cost != c.Cost || got.CostSource != c.CostSource {
+			t.Fatalf("call %s: %v %v, %v; want %v %v", c.ID, got.Cost, got.CostSource, err, c.Cost, c.CostSource)
+		}
+	}
+	for _, spoil := range []string{
+		`UPDATE costs_hourly SET cost_atto = cost_atto + 1`,
+		`DELETE FROM costs_daily`, `DELETE FROM costs_hourly`, `UPDATE costs_daily SET calls = calls + 1`,
+		`INSERT INTO costs_daily SELECT day - 86400000000 * 30, project_id, key_id, customer, feature, provider, model, prompt, tags, source, calls,
+			attempts, input, cache_read, cache_write, output, reasoning, cost_nano, cost_atto, list_nano, list_atto, charged_nano, charged_atto,
+			wasted_nano, wasted_atto FROM costs_daily`,
+	} {
+		mustExec(t, db, spoil)
+		rebuild(true)
+		rebuild(false)
+	}
+}

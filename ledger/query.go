@@ -131,7 +131,10 @@ func (q *Calls) page(ctx context.Context, query Query, cursor string, left int) 
 		return nil, fmt.Errorf("list calls: %w", err)
 	}
 	if query.Attempts {
-		err = q.addAttempts(ctx, page)
+		err = addAttempts(ctx, q.db.Reader(), page)
+	}
+	if err == nil {
+		err = adjust(ctx, q.db.Reader(), page)
 	}
 	return page, err
 }
@@ -151,7 +154,11 @@ func (q *Calls) Get(ctx context.Context, id string) (*Call, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read call: %w", err)
 	case len(found) == 1:
-		return found[0], q.addAttempts(ctx, found)
+		err := addAttempts(ctx, q.db.Reader(), found)
+		if err == nil {
+			err = adjust(ctx, q.db.Reader(), found)
+		}
+		return found[0], err
 	case len(tail) > 0:
 		return tail[0], nil
 	}
@@ -335,7 +342,7 @@ func scanCalls(rows *sql.Rows) (out []*Call, err error) {
 }
 
 // addAttempts fills in the attempts of calls that were read from the store.
-func (q *Calls) addAttempts(ctx context.Context, calls []*Call) (err error) {
+func addAttempts(ctx context.Context, from reader, calls []*Call) (err error) {
 	byID := make(map[string]*Call, len(calls))
 	ids := make([]string, len(calls))
 	for i, c := range calls {
@@ -345,7 +352,7 @@ func (q *Calls) addAttempts(ctx context.Context, calls []*Call) (err error) {
 	if err != nil {
 		return fmt.Errorf("list attempts: %w", err)
 	}
-	rows, err := q.db.Reader().QueryContext(ctx, `SELECT call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
+	rows, err := from.QueryContext(ctx, `SELECT call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
 		served_model, service_tier, request_id, usage, usage_source, raw_usage, api, cost_source, cost_nano, cost_atto, charge FROM attempts
 		WHERE call_id IN (SELECT value FROM json_each(?)) ORDER BY call_id, n`, string(list))
 	if err != nil {

@@ -88,13 +88,13 @@ CREATE TABLE costs_daily (
 -- What is there already.
 INSERT INTO costs_hourly
 SELECT c.start - c.start % 3600000000 AS h, c.project_id, c.key_id, c.customer, c.feature, coalesce(a.provider, ''), coalesce(a.model, ''), '',
-	iif(length(CAST(c.tags AS BLOB)) > 512, '~', c.tags), iif(coalesce(a.usage_source, '') = '' AND c.outcome <> 'interrupted', '', 'unpriced') AS s,
+	iif(length(CAST(c.tags AS BLOB)) > 512, '~', c.tags), CASE WHEN a.n IS NULL THEN iif(c.outcome = 'interrupted', 'unpriced', '') WHEN a.usage_source = '' THEN '' ELSE 'unpriced' END AS s,
 	sum(a.n IS NULL OR a.n = c.attempts), sum(a.n IS NOT NULL OR c.outcome = 'interrupted'),
-	sum(coalesce((SELECT sum(value) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input%' AND key NOT LIKE 'input_cache%'), 0)),
-	sum(coalesce((SELECT sum(value) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input_cache_read%'), 0)),
-	sum(coalesce((SELECT sum(value) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input_cache_write%'), 0)),
-	sum(coalesce((SELECT sum(value) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'output%' AND key <> 'output_reasoning'), 0)),
-	sum(coalesce((SELECT sum(value) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key = 'output_reasoning'), 0)),
+	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input%' AND key NOT LIKE 'input_cache%'), 0)),
+	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input_cache_read%'), 0)),
+	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input_cache_write%'), 0)),
+	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'output%' AND key <> 'output_reasoning'), 0)),
+	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key = 'output_reasoning'), 0)),
 	0, 0, 0, 0, 0, 0, 0, 0
 FROM calls c LEFT JOIN attempts a ON a.call_id = c.id
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
