@@ -2,42 +2,36 @@ package costs
 
 import "time"
 
-// A Sum is what the attempts of one group and one stretch of time add up to,
-// as the ledger's rollup has them. Money is exact.
+// A Sum is what a group of attempts adds up to. Of its usage, five meters are
+// set, which hold all tokens: input, input_cache_read, input_cache_write,
+// output and output_reasoning, each with what is a kind of it.
 type Sum struct {
-	Day   time.Time // start of the day or hour, in the query's zone; zero where sums are not by time
-	Group []string  // values, in the order of the query's By, day and hour left out; "" where a call names none
-
-	Calls    int64 // each once, at its last attempt
+	Start    time.Time // of the day or the hour, where the sum is by one of them; else zero
+	Group    []string  // the group's values, in the order of what was asked for
+	Calls    int64     // each call once, at its last attempt
 	Attempts int64
-	Usage    Usage // of all attempts
+	Usage    Usage
 
-	Cost      Money // what was spent, as far as it is known: unpriced attempts are not in it
-	List      Money // the same by list prices
-	Wasted    Money // of Cost: attempts whose output did not reach a client whole
-	Estimated Money // of Cost: attempts whose tokens are our own count
-
-	// Told is what providers charged by their own word, for attempts that the
-	// price book prices too; Computed is those attempts by the price book.
-	Told, Computed Money
-
-	Unpriced          int64 // attempts whose cost is unknown
-	EstimatedAttempts int64
-	WastedAttempts    int64
+	Cost      Money // of the attempts whose cost is known
+	List      Money // by list prices, as far as the price book knows them
+	Charged   Money // by the providers' own figures, which are a part of Cost
+	Wasted    Money // of Cost: what reached no client whole
+	Estimated Money // of Cost: by our own or an incomplete count
+	Unpriced  int64 // attempts whose cost is not known
+	Guessed   int64 // attempts whose cost is estimated
 }
 
-// Add adds the other's figures. Time and group stay.
+// Add adds another sum's figures to s's.
 func (s *Sum) Add(o *Sum) {
 	s.Calls += o.Calls
 	s.Attempts += o.Attempts
 	s.Usage.Add(o.Usage)
-	s.Cost = s.Cost.Add(o.Cost)
-	s.List = s.List.Add(o.List)
-	s.Wasted = s.Wasted.Add(o.Wasted)
-	s.Estimated = s.Estimated.Add(o.Estimated)
-	s.Told = s.Told.Add(o.Told)
-	s.Computed = s.Computed.Add(o.Computed)
+	for _, m := range []struct {
+		to *Money
+		of Money
+	}{{&s.Cost, o.Cost}, {&s.List, o.List}, {&s.Charged, o.Charged}, {&s.Wasted, o.Wasted}, {&s.Estimated, o.Estimated}} {
+		*m.to = m.to.Add(m.of)
+	}
 	s.Unpriced += o.Unpriced
-	s.EstimatedAttempts += o.EstimatedAttempts
-	s.WastedAttempts += o.WastedAttempts
+	s.Guessed += o.Guessed
 }
