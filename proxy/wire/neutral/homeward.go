@@ -12,7 +12,8 @@ func Homeward(r *Request, n *Notes) {
 	foreign := func(p *Part) bool {
 		switch {
 		case p.Kind == Call:
-			return p.Call.Signature != "" && p.Call.From != r.From
+			// Gemini alone seals calls. What looks like a seal of another's is forged, and the result's id would not have it.
+			return p.Call.Signature != "" && (p.Call.From != r.From || r.From != Generate)
 		case p.Kind == Thinking:
 			return p.Thought.From != r.From
 		}

@@ -41,3 +41,25 @@ func TestHomeward(t *testing.T) {
 		}
 	}
 }
+
+// TestHomewardForged: a seal on a call that nobody made leaves the call and its
+// result together.
+func TestHomewardForged(t *testing.T) {
+	for _, id := range []string{"x__seal__weir-seal-1.generate.!!!", "x__seal__weir-seal-1.chat.AAAA", "x__seal__weir-seal-1.", "x__seal__"} {
+		body := `{"model":"m","messages":[{"role":"assistant","tool_calls":[{"id":"` + id + `","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"` + id + `","content":"r"}]}`
+		r, err := byAPI(Chat).DecodeRequest([]byte(body), "m", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := Notes{}
+		Homeward(r, &n)
+		out, err := byAPI(Chat).EncodeRequest(r, &n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call := r.Turns[0].Parts[len(r.Turns[0].Parts)-1].Call
+		if strings.Count(string(out), `"`+chatCallID("m", call.ID)+`"`) != 2 {
+			t.Errorf("%s: %s", id, out)
+		}
+	}
+}
