@@ -94,13 +94,7 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 		return nil, f
 	}
 	notes := neutral.Notes{Lossy: c.plan.lossy}
-	if own {
-		neutral.Homeward(&told, &notes)
-	}
-	body, err := k.to.EncodeRequest(&told, &notes)
-	if err == nil {
-		err = notes.Err()
-	}
+	body, err := k.encode(&told, &notes)
 	whole := true
 	if err == nil {
 		k.body, whole, err = x.carried(body)
@@ -115,6 +109,18 @@ func (c *carrier) carriage(t Target, model string) (*carriage, *failure) {
 	k.dropped = notes.Dropped
 	k.array = x.Endpoint.API == wire.StreamGenerate && !x.expectsEvents
 	return k, nil
+}
+
+// encode writes the request for the upstream.
+func (k *carriage) encode(told *neutral.Request, notes *neutral.Notes) ([]byte, error) {
+	if k.own {
+		neutral.Homeward(told, notes)
+	}
+	body, err := k.to.EncodeRequest(told, notes)
+	if err == nil {
+		err = notes.Err()
+	}
+	return body, err
 }
 
 // holdsSeals reports whether the request holds what Weir itself has put into
