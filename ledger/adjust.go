@@ -273,3 +273,27 @@ func (w *costWriter) replace(ctx context.Context, tx *sql.Tx) error {
 	}
 	return nil
 }
+
+// Import stores calls that no server has recorded, with their attempts, money
+// and rollups, as the shipper does: a call whose id is there already is left
+// out. It takes them in batches of a transaction each.
+func Import(ctx context.Context, db *sqldb.DB, calls []*Call) (err error) {
+	rows := rowStore{db: db}
+	defer func() { err = errors.Join(err, rows.close()) }()
+	for len(calls) > 0 {
+		n := min(len(calls), batchCalls)
+		err := rows.transact(ctx, func(w *writer) error {
+			for _, c := range calls[:n] {
+				if err := w.call(c); err != nil {
+					return err
+				}
+			}
+			return w.finishHours()
+		})
+		if err != nil {
+			return fmt.Errorf("import calls: %w", err)
+		}
+		calls = calls[n:]
+	}
+	return nil
+}

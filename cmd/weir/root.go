@@ -27,11 +27,11 @@ func newRootCommand() *cobra.Command {
 	root.PersistentFlags().StringP("config", "c", "", "the configuration `FILE` (default ./weir.yaml, else none)")
 	root.AddCommand(
 		newServeCommand(), newDemoCommand(), newMockCommand(),
-		newCallsCommand(), newKeysCommand(), newPricesCommand(),
+		newCallsCommand(), newKeysCommand(), newCostsCommand(), newPricesCommand(),
 		newCheckCommand(), newRoutesCommand(), newProvidersCommand(), newConfigCommand(),
 		newVersionCommand(),
 	)
-	for _, verb := range []string{"costs", "limits", "cache", "prompts", "evals", "drift", "pools", "alerts", "migrate", "top", "bench"} {
+	for _, verb := range []string{"limits", "cache", "prompts", "evals", "drift", "pools", "alerts", "migrate", "top", "bench"} {
 		root.AddCommand(absent(verb))
 	}
 	return root

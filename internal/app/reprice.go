@@ -1,0 +1,54 @@
+package app
+
+import (
+	"encoding/json"
+	"time"
+
+	"weir/config"
+	"weir/costs"
+	"weir/ledger"
+)
+
+// Repricer prices attempts of the ledger by a configuration's providers and a
+// price book, as the data plane would if they began now as they did then. A
+// provider that the configuration no longer has is nobody's.
+func Repricer(c *config.Config, b *costs.Book) func(*ledger.Call, *ledger.Attempt) ledger.Charge {
+	vendors := map[string]string{}
+	for i := range c.Providers {
+		vendors[c.Providers[i].Name] = PricedAs(&c.Providers[i], b)
+	}
+	return func(call *ledger.Call, a *ledger.Attempt) ledger.Charge {
+		return reprice(b, vendors[a.Provider], call.Start, a)
+	}
+}
+
+func reprice(b *costs.Book, vendor string, start time.Time, a *ledger.Attempt) ledger.Charge {
+	var charge costs.Charge
+	if a.API == "count_tokens" { // which no vendor bills
+		charge = costs.Charge{Status: costs.Free, Book: b.Version()}
+	} else {
+		r := readAgain(vendor, a)
+		charge = b.ChargeReading(&r, costs.Terms{
+			Provider: vendor, Model: a.Model, Served: a.ServedModel, At: start.Add(a.Start), Tier: a.ServiceTier,
+		})
+	}
+	return ledger.Settle(&charge, a.Charged, a.UsageSource)
+}
+
+// readAgain takes from the raw usage what the row's columns do not have: speed
+// and place, and runs of other models. The counts are the row's.
+func readAgain(vendor string, a *ledger.Attempt) (r costs.Reading) {
+	raw := []byte(a.RawUsage)
+	if len(raw) > 0 {
+		parts := []json.RawMessage{raw}
+		if raw[0] == '[' && (json.Unmarshal(raw, &parts) != nil || len(parts) == 0) {
+			parts = []json.RawMessage{raw} // it was never a list
+		}
+		f := costs.FlavourOf(vendor, a.API, parts[len(parts)-1]).For(a.Model)
+		for _, p := range parts {
+			f.Update(&r, p)
+		}
+	}
+	r.Usage = a.Usage
+	return r
+}
