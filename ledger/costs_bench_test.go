@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"weir/costs"
+	"weir/internal/sqldb"
+)
+
+// TestCostsOfMany measures reports over many calls. WEIR_COSTS_CALLS says how
+// many (10000000); the rollups are those that the calls would have made, by
+// the same code, but the calls' own rows are not written, which no report reads.
+func TestCostsOfMany(t *testing.T) {
+	n, _ := strconv.Atoi(os.Getenv("WEIR_COSTS_CALLS"))
+	if n == 0 {
+		t.Skip("WEIR_COSTS_CALLS is not set")
+	}
+	db := openStore(t, t.TempDir())
+	rows := rowStore{db: db}
+	defer func() { _ = rows.close() }()
+	began := time.Now()
+	addMany(t, &rows, n)
+	t.Logf("%d calls added up in %v", n, time.Since(began).Round(time.Second))
+	for _, table := range []string{"costs_hourly", "costs_daily"} {
+		t.Logf("%s: %d rows", table, countRows(t, db, table))
+	}
+	q := NewCalls(db, "")
+	for _, query := range []CostQuery{
+		{}, {By: []string{"day"}}, {By: []string{"customer"}}, {By: []string{"customer", "feature", "model"}}, {By: []string{"day", "feature"}},
+		{By: []string{"tag:team"}}, {By: []string{"customer"}, Since: manyStart.Add(5 * time.Hour), Until: manyStart.AddDate(0, 0, 29).Add(7 * time.Hour)},
+		{By: []string{"hour"}, Since: manyStart.AddDate(0, 0, 28)},
+	} {
+		began := time.Now()
+		sums, err := q.Costs(context.Background(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("by %v, since %v: %d groups in %v", query.By, query.Since, len(sums), time.Since(began).Round(time.Millisecond))
+	}
+	sums, err := q.Costs(context.Background(), CostQuery{})
+	if err != nil || sums[0].Calls != int64(n) {
+		t.Errorf("%+v, %v; want %d calls", sums, err, n)
+	}
+}
+
+var manyStart = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+
+// addMany adds up a month of 500 customers of very different size, with six
+// features, four models and three teams, in order of time as a server would.
+func addMany(t *testing.T, rows *rowStore, n int) {
+	dice := rand.New(rand.NewPCG(1, 1))
+	sizes := rand.NewZipf(dice, 1.2, 2, 499)
+	tags := []string{`{"team":"a"}`, `{"team":"b"}`, `{"team":"c"}`}
+	price := costs.MoneyOf(1234567, 89)
+	charge := Settle(&costs.Charge{Status: costs.Priced, List: price, Contracted: price, Book: "b"}, Amount{}, FromProvider)
+	const step = 20_000
+	for i := 0; i < n; i += step {
+		err := rows.transact(t.Context(), func(w *writer) error {
+			for j := i; j < min(i+step, n); j++ {
+				customer := int(sizes.Uint64())
+				c := &Call{Start: manyStart.Add(time.Duration(j)*(30*24*time.Hour/time.Duration(n))), Outcome: OK, Customer: fmt.Sprint("customer-", customer)}
+				c.Feature = []string{"chat", "search", "summary", "agent", "mail", "ocr"}[(customer+dice.IntN(2))%6]
+				a := Attempt{N: 1, Provider: "openai", Model: []string{"gpt-5", "gpt-5-mini", "claude-opus-5", "gemini-3"}[(customer+dice.IntN(2))%4], Charge: charge}
+				a.Usage.Set(costs.Input, 900)
+				a.Usage.Set(costs.Output, 80)
+				c.Attempts = []Attempt{a}
+				w.costs.add(c, tags[customer%3], 1)
+			}
+			return w.costs.write(w.ctx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func countRows(t *testing.T, db *sqldb.DB, table string) (n int64) {
+	t.Helper()
+	if err := db.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
