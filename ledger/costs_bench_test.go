@@ -64,7 +64,7 @@ func addMany(t *testing.T, rows *rowStore, n int) {
 		err := rows.transact(t.Context(), func(w *writer) error {
 			for j := i; j < min(i+step, n); j++ {
 				customer := int(sizes.Uint64())
-				c := &Call{Start: manyStart.Add(time.Duration(j)*(30*24*time.Hour/time.Duration(n))), Outcome: OK, Customer: fmt.Sprint("customer-", customer)}
+				c := &Call{Start: manyStart.Add(time.Duration(j) * (30 * 24 * time.Hour / time.Duration(n))), Outcome: OK, Customer: fmt.Sprint("customer-", customer)}
 				c.Feature = []string{"chat", "search", "summary", "agent", "mail", "ocr"}[(customer+dice.IntN(2))%6]
 				a := Attempt{N: 1, Provider: "openai", Model: []string{"gpt-5", "gpt-5-mini", "claude-opus-5", "gemini-3"}[(customer+dice.IntN(2))%4], Charge: charge}
 				a.Usage.Set(costs.Input, 900)
