@@ -40,6 +40,7 @@ type Config struct {
 	Discover    bool          // providers were added from the environment
 	Providers   []Provider    // in the order of the file, then of the environment
 	Routes      []Route
+	Limits      []Limit
 	Models      []capability.Said // what models can do, against what is known of their names
 	Prices      Prices
 	Capture     Capture

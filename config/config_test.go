@@ -117,7 +117,7 @@ func TestProblems(t *testing.T) {
 	check("secret: ${A-b}", `weir.yaml:1: secret: ${A-b}: want ${NAME}, ${NAME:-default} or ${NAME:?why}`)
 	check("secret: a${OPEN", `weir.yaml:1: secret: a ${ without its }`)
 	check("secret_file: /nowhere/x", `weir.yaml:1: secret_file: open /nowhere/x: no such file or directory`)
-	check("cache: {exact: {ttl: 24h}}\nlimits: [{scope: key}]\nredis: redis://x", "weir.yaml:1: cache: not in this version", "weir.yaml:2: limits: not in this version", "weir.yaml:3: redis: not in this version")
+	check("cache: {exact: {ttl: 24h}}\nredis: redis://x", "weir.yaml:1: cache: not in this version", "weir.yaml:2: redis: not in this version")
 	check("store: postgres://u:secret@h/db", "weir.yaml:1: store: postgres: not in this version")
 	check("store: mysql:x", "weir.yaml:1: store: want sqlite:PATH")
 	check("store: 'sqlite::memory:'", "weir.yaml:1: store: want a plain path after sqlite:")

@@ -56,6 +56,7 @@ func (c *Config) validate(d *decoder) {
 		c.validateRoute(d, i)
 	}
 	c.validateSaid(d, "models", c.Models)
+	c.validateLimits(d)
 	c.warnUnreachable(d)
 	if len(c.Providers) == 0 {
 		d.warn(&c.Providers, "set a provider's key in the environment ("+strings.Join(Variables()[:3], ", ")+" …) or name one under providers", "there are no providers")

@@ -48,7 +48,7 @@ type Page[T any] struct {
 }
 
 // absent are the parts that come with later versions.
-var absent = []string{"costs", "budgets", "limits", "cache", "prompts", "evals", "drift", "pools", "prices", "feedback"}
+var absent = []string{"costs", "budgets", "cache", "prompts", "evals", "drift", "pools", "prices", "feedback"}
 
 func (c *Console) routes() []route {
 	key := param{"key", "path", "id or name of a key"}
@@ -81,6 +81,7 @@ func (c *Console) routes() []route {
 		{http.MethodGet, "/usage", "usage", "Calls and tokens, summed by hours", usageParams, nil, 200, Page[ledger.Sum]{}, c.serveUsage},
 		{http.MethodGet, "/routes", "listRoutes", "The routes in effect, in the order they are tried", nil, nil, 200, Page[Route]{}, c.listRoutes},
 		{http.MethodGet, "/providers", "listProviders", "The providers in effect", nil, nil, 200, Page[Provider]{}, c.listProviders},
+		{http.MethodGet, "/limits", "listLimits", "How the limits stand that are in use", nil, nil, 200, Page[Limit]{}, c.listLimits},
 		{http.MethodGet, "/config", "showConfig", "The configuration in effect, its secrets left out", nil, nil, 200, map[string]any{}, c.showConfig},
 	}
 }

@@ -222,6 +222,10 @@ func (c *Console) listProviders(w http.ResponseWriter, _ *http.Request) {
 	send(w, http.StatusOK, Page[Provider]{Data: notNil(c.o.Providers())})
 }
 
+func (c *Console) listLimits(w http.ResponseWriter, _ *http.Request) {
+	send(w, http.StatusOK, Page[Limit]{Data: notNil(c.o.Limits())})
+}
+
 func (c *Console) showConfig(w http.ResponseWriter, _ *http.Request) {
 	send(w, http.StatusOK, c.o.Config())
 }

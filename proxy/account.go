@@ -44,6 +44,7 @@ func (x *Exchange) ourHeaders(h http.Header) {
 	if x.closed && c.Cost.Known { // what is yet to come is not known
 		set(costHeader, c.Cost.String())
 	}
+	x.ceilings.tell(h, x.Endpoint.Dialect)
 	if len(c.Dropped) > 0 {
 		h["X-Weir-Dropped-Params"] = []string{strings.Join(c.Dropped, ", ")}
 	}
@@ -211,6 +212,7 @@ func (p *Proxy) closeCall(x *Exchange) {
 		return
 	}
 	x.closed = true
+	p.settleLimits(x)
 	c := x.call
 	c.Total = x.since()
 	if c.Outcome == "" {

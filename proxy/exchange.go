@@ -74,6 +74,8 @@ type Exchange struct {
 	earlier   []neutral.Turn
 	continues bool
 
+	ceilings *ceilings // nil: no limit is the caller's
+
 	trace callTrace
 }
 

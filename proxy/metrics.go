@@ -21,6 +21,7 @@ type Metrics struct {
 	costs      *prometheus.CounterVec
 	priced     *prometheus.CounterVec
 	drift      *prometheus.CounterVec
+	limited    *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	ttft       *prometheus.HistogramVec
 	inFlight   prometheus.Gauge
@@ -69,6 +70,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		costs:      counter("weir_cost_usd_total", "What attempts cost, about; the exact figures are the ledger's.", "provider", "source"),
 		priced:     counter("weir_priced_attempts_total", "Attempts by where their cost comes from; unpriced: it is not known.", "provider", "source"),
 		drift:      counter("weir_cost_drift_total", "Attempts whose provider charges more than 1 % more or less than the price book says.", "provider"),
+		limited:    counter("weir_limited_total", "Calls that met a limit that was reached, by what it does then.", "scope", "measure", "action"),
 		duration:   seconds("weir_request_duration_seconds", "From a call's arrival to its reply's last byte."),
 		ttft:       seconds("weir_ttft_seconds", "From a call's arrival to its first content."),
 		inFlight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_requests_in_flight", Help: "Calls under way."}),
@@ -77,7 +79,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		registry:   r,
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.units, m.costs, m.priced, m.drift, m.duration, m.ttft, m.inFlight, m.unrecorded)
+		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.units, m.costs, m.priced, m.drift, m.limited, m.duration, m.ttft, m.inFlight, m.unrecorded)
 	}
 	return m
 }

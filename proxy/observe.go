@@ -203,6 +203,7 @@ func writeError(w http.ResponseWriter, r *http.Request, x *Exchange, e *Error, b
 		h.Set("X-Weir-Attempts", strconv.Itoa(n))
 	}
 	idHeader(h, x)
+	x.ceilings.tell(h, x.Endpoint.Dialect)
 	if e.RetryAfter > 0 {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))

@@ -17,6 +17,7 @@ import (
 
 	"weir/internal/tokens"
 	"weir/ledger"
+	"weir/limits"
 )
 
 // Options are what a Proxy works with. Settings and Recorder are needed.
@@ -42,6 +43,7 @@ type Proxy struct {
 	background background
 	kept       *ledger.Responses // nil: none are kept
 	tokens     *counter
+	limits     *limits.Memory
 	metrics    *Metrics
 	tracer     trace.Tracer
 	log        *slog.Logger
@@ -63,7 +65,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		recorder: o.Recorder, keys: o.Keys, kept: o.Kept, objects: newObjects(o.Objects, o.Log),
-		tokens: newCounter(o.Tokens), metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
+		tokens: newCounter(o.Tokens), limits: limits.NewMemory(nil), metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
 		transport: newTransport(),
 	}
 	if p.metrics == nil {
@@ -71,7 +73,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.metrics.watch(p.recorder)
 	p.tokens.load(tokens.O200k)
-	p.handler = chain(p.relay, p.identify, p.read)
+	p.handler = chain(p.relay, p.identify, p.read, p.admit)
 	return p, p.Apply(o.Settings)
 }
 

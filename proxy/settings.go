@@ -8,6 +8,7 @@ import (
 
 	"weir/costs"
 	"weir/internal/capability"
+	"weir/limits"
 )
 
 // Settings say how a Proxy serves. They are compiled into a State, which is
@@ -25,6 +26,7 @@ type Settings struct {
 	Drain       Drain
 	Responses   ResponsesSettings
 	Prices      *costs.Book // nil: nothing has a price
+	Limits      []*limits.Limit
 }
 
 // Auth is who may call.
@@ -112,6 +114,7 @@ type State struct {
 	providers []*Provider
 	byName    map[string]*Provider
 	routes    []*Route
+	rules     []limits.Rule // of Limits, without their values
 }
 
 // newState compiles settings. Breakers and catalogs of the old state (nil at
@@ -148,6 +151,7 @@ func newState(s Settings, old *State, transport *transport) (*State, error) {
 		st.providers = append(st.providers, p)
 		st.byName[ps.Name] = p
 	}
+	st.rules = limitRules(s.Limits)
 	for _, rs := range s.Routes {
 		r, err := newRoute(rs, st.byName)
 		if err != nil {

@@ -19,7 +19,7 @@ func settings(c *config.Config, mockURL string, b *costs.Book) proxy.Settings {
 		Drain:     proxy.Drain{Time: c.Drain.Time, Bytes: c.Drain.Bytes},
 		Responses: proxy.ResponsesSettings{State: c.Responses.State, Retention: c.Responses.Retention},
 	}
-	s.Models, s.Prices = slices.Clone(c.Models), b
+	s.Models, s.Prices, s.Limits = slices.Clone(c.Models), b, Limits(c)
 	for i := range c.Providers {
 		p := provider(&c.Providers[i], mockURL)
 		p.PriceAs = PricedAs(&c.Providers[i], b)

@@ -45,6 +45,16 @@ func loadToken(configured config.Secret, dir string) (Token, error) {
 	return Token{Value: config.Secret(value), File: path, Made: true}, nil
 }
 
+// AdminToken returns the token of a configured Weir, for those who call it.
+func AdminToken(c *config.Config) (Token, error) {
+	if c.Admin.Token == "" {
+		if _, err := os.Stat(filepath.Join(c.DataDir, tokenFile)); err != nil {
+			return Token{}, fmt.Errorf("read admin token: %w", err)
+		}
+	}
+	return loadToken(c.Admin.Token, c.DataDir)
+}
+
 // writeFile makes a file that is whole or not there, and its owner's only.
 func writeFile(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // made with mode 0600
