@@ -18,8 +18,8 @@ import (
 
 func newCostsCommand() *cobra.Command {
 	cmd := group("costs", "What calls cost")
-	cmd.AddCommand(newCostsRepriceCommand(), newCostsRebuildCommand())
-	for _, verb := range []string{"report", "forecast", "anomalies", "customers", "bridge", "whatif", "reconcile", "export"} {
+	cmd.AddCommand(newCostsReportCommand(), newCostsRepriceCommand(), newCostsRebuildCommand())
+	for _, verb := range []string{"forecast", "anomalies", "customers", "bridge", "whatif", "reconcile", "export"} {
 		cmd.AddCommand(absent(verb))
 	}
 	return cmd

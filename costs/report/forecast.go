@@ -41,14 +41,16 @@ const (
 	WeekdayMedians Method = "weekday medians" // of the last eight weeks, times the trend
 )
 
+// HistoryDays are how many days before today a forecast goes by.
+const HistoryDays = 8 * 7
+
 const (
-	enoughDays  = 14    // of history, below which weekdays say nothing
-	historyDays = 8 * 7 // that count
-	draws       = 2000  // of the bootstrap
-	maxTrend    = 1.5   // a week over the one before: growth is damped
-	runRateLow  = 0.5   // of the run rate's rest: P10
-	runRateHigh = 2.0   // of the run rate's rest: P90
-	maxTests    = 28    // days of the past that a method is tried on
+	enoughDays  = 14   // of history, below which weekdays say nothing
+	draws       = 2000 // of the bootstrap
+	maxTrend    = 1.5  // a week over the one before: growth is damped
+	runRateLow  = 0.5  // of the run rate's rest: P10
+	runRateHigh = 2.0  // of the run rate's rest: P90
+	maxTests    = 28   // days of the past that a method is tried on
 	seed        = 0x77656972
 )
 
@@ -111,7 +113,7 @@ func newSeries(days []DaySpend, today time.Time) series {
 	if s.start.IsZero() {
 		return s
 	}
-	if oldest := today.AddDate(0, 0, -historyDays); s.start.Before(oldest) {
+	if oldest := today.AddDate(0, 0, -HistoryDays); s.start.Before(oldest) {
 		s.start = oldest
 	}
 	index := map[time.Time]int{}

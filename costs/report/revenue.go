@@ -1,21 +1,60 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"weir/costs"
 )
 
 // Revenue is what customers paid in the report's time, by customer.
-type Revenue map[string]costs.Money
+type Revenue map[string]Paid
+
+// Paid is what one customer paid.
+type Paid struct {
+	Amount costs.Money
+	Line   int // of the file, where the customer stands first
+}
+
+// of is a customer's revenue; nil where the file has none.
+func (r Revenue) of(customer string) *costs.Money {
+	if paid, ok := r[customer]; ok {
+		return &paid.Amount
+	}
+	return nil
+}
+
+// Unknown is an error that names the customers, each with its line, that are
+// not known: a name that is written otherwise than the calls have it would show
+// a customer without costs. name is the file's.
+func (r Revenue) Unknown(name string, known func(customer string) bool) error {
+	var unknown []string
+	for customer := range r {
+		if !known(customer) {
+			unknown = append(unknown, customer)
+		}
+	}
+	slices.SortFunc(unknown, func(a, b string) int { return cmp.Compare(r[a].Line, r[b].Line) })
+	var errs []error
+	for i, customer := range unknown {
+		if i == maxUnknown {
+			errs = append(errs, fmt.Errorf("%s: and %d more", name, len(unknown)-i))
+			break
+		}
+		errs = append(errs, fmt.Errorf("%s:%d: unknown customer %q: no call has named it", name, r[customer].Line, customer))
+	}
+	return errors.Join(errs...)
+}
 
 const (
 	maxRevenueBytes = 16 << 20
 	maxRevenueRows  = 200_000
+	maxUnknown      = 10 // that are named
 )
 
 // ReadRevenue reads a CSV file whose first line names its columns: customer,
@@ -49,7 +88,7 @@ func ReadRevenue(name string, r io.Reader) (Revenue, error) {
 		if rows == maxRevenueRows {
 			return nil, fmt.Errorf("%s:%d: more than %d rows", name, line, maxRevenueRows)
 		}
-		if err := columns.add(revenue, row); err != nil {
+		if err := columns.add(revenue, row, line); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, line, err)
 		}
 	}
@@ -76,7 +115,7 @@ func revenueColumns(header []string) (revenueAt, error) {
 	return at, nil
 }
 
-func (at revenueAt) add(revenue Revenue, row []string) error {
+func (at revenueAt) add(revenue Revenue, row []string, line int) error {
 	if len(row) <= max(at.customer, at.amount, at.currency) {
 		return fmt.Errorf("the row has %d columns, the first line more", len(row))
 	}
@@ -94,6 +133,11 @@ func (at revenueAt) add(revenue Revenue, row []string) error {
 	if amount.Sign() < 0 {
 		return fmt.Errorf("revenue of %s is negative: %s", customer, row[at.amount])
 	}
-	revenue[customer] = revenue[customer].Add(amount)
+	paid, again := revenue[customer]
+	if !again {
+		paid.Line = line
+	}
+	paid.Amount = paid.Amount.Add(amount)
+	revenue[customer] = paid
 	return nil
 }

@@ -12,7 +12,7 @@ func TestReadRevenue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 2 || got["acme"] != costs.USD("1200.75") || !got["globex"].IsZero() {
+	if len(got) != 2 || got["acme"] != (Paid{costs.USD("1200.75"), 2}) || got["globex"] != (Paid{Line: 3}) {
 		t.Errorf("got %v, want acme at 1200.75 and globex at 0", got)
 	}
 }
@@ -33,4 +33,19 @@ func TestReadRevenueNamesTheLine(t *testing.T) {
 	check("customer,revenue\n,5\n", "r.csv:2: the row names no customer")
 	check("customer,revenue\nacme\n", "r.csv:2: the row has 1 columns")
 	check("customer,revenue\n\"acme,5\n", "r.csv")
+}
+
+func TestUnknownCustomersAreNamedWithTheirLines(t *testing.T) {
+	revenue, err := ReadRevenue("r.csv", strings.NewReader("customer,revenue\nacme,12\nglobx,1\nacne,3\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = revenue.Unknown("r.csv", func(c string) bool { return c == "acme" })
+	want := "r.csv:3: unknown customer \"globx\": no call has named it\nr.csv:4: unknown customer \"acne\": no call has named it"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want\n%s", err, want)
+	}
+	if err := revenue.Unknown("r.csv", func(string) bool { return true }); err != nil {
+		t.Errorf("all are known: %v", err)
+	}
 }

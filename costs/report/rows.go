@@ -1,0 +1,151 @@
+package report
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"weir/costs"
+)
+
+// Rows are all rows of all tables, one after the other, for machines.
+func (r *Report) Rows() []Row {
+	var rows []Row
+	for _, t := range r.Tables {
+		rows = append(rows, t.Rows...)
+	}
+	return rows
+}
+
+// A Field is a column of rows for machines. What is unknown is empty.
+type Field struct {
+	Name string
+	Text func(*Row) string
+}
+
+// Fields are the columns of rows for machines. Amounts are exact.
+func (r *Report) Fields() []Field {
+	amount := func(of func(*costs.Sum) costs.Money) func(*Row) string {
+		return func(row *Row) string { return of(&row.Sum).String() }
+	}
+	count := func(of func(*costs.Sum) int64) func(*Row) string {
+		return func(row *Row) string { return strconv.FormatInt(of(&row.Sum), 10) }
+	}
+	fields := []Field{
+		{"by", func(row *Row) string { return row.by() }},
+		{"group", func(row *Row) string { return row.group() }},
+		{"calls", count(func(s *costs.Sum) int64 { return s.Calls })},
+		{"attempts", count(func(s *costs.Sum) int64 { return s.Attempts })},
+		{"input_tokens", count(inputTokens)},
+		{"output_tokens", count(outputTokens)},
+		{"cost_usd", func(row *Row) string { return optional(row.cost()) }},
+		{"cost_per_call_usd", func(row *Row) string { return optional(row.perCall()) }},
+		{"list_usd", amount(func(s *costs.Sum) costs.Money { return s.List })},
+		{"wasted_usd", amount(func(s *costs.Sum) costs.Money { return s.Wasted })},
+		{"estimated_usd", amount(func(s *costs.Sum) costs.Money { return s.Estimated })},
+		{"unpriced_attempts", count(func(s *costs.Sum) int64 { return s.Unpriced })},
+	}
+	if r.hasRevenue() {
+		fields = append(fields,
+			Field{"revenue_usd", func(row *Row) string { return optional(row.Income) }},
+			Field{"margin_usd", func(row *Row) string { return optional(row.margin()) }})
+	}
+	return append(fields, Field{"calls_command", func(row *Row) string { return row.Command }})
+}
+
+func (r *Report) hasRevenue() bool {
+	for _, t := range r.Tables {
+		if t.HasRevenue {
+			return true
+		}
+	}
+	return false
+}
+
+func optional(m *costs.Money) string {
+	if m == nil {
+		return ""
+	}
+	return m.String()
+}
+
+func inputTokens(s *costs.Sum) int64 {
+	n, _ := s.Usage.Input()
+	return n
+}
+
+func outputTokens(s *costs.Sum) int64 {
+	n, _ := s.Usage.Output()
+	return n
+}
+
+func (r *Row) by() string {
+	if len(r.By) == 0 {
+		return "total"
+	}
+	return strings.Join(r.By, "+")
+}
+
+// group is the row's values, as they are; of several, with " + " between them.
+func (r *Row) group() string {
+	if r.More > 0 {
+		return r.Name()
+	}
+	return strings.Join(r.Group, " + ")
+}
+
+func (r *Row) cost() *costs.Money {
+	if !Known(&r.Sum) {
+		return nil
+	}
+	return &r.Sum.Cost
+}
+
+func (r *Row) perCall() *costs.Money {
+	if m, ok := PerCall(&r.Sum); ok {
+		return &m
+	}
+	return nil
+}
+
+func (r *Row) margin() *costs.Money {
+	if m, ok := r.Margin(); ok {
+		return &m
+	}
+	return nil
+}
+
+// MarshalJSON writes the row with its id. What is unknown is null.
+func (r Row) MarshalJSON() ([]byte, error) {
+	var groups map[string]string
+	if r.More == 0 && len(r.By) > 0 {
+		groups = make(map[string]string, len(r.By))
+		for i, by := range r.By {
+			groups[by] = r.Group[i]
+		}
+	}
+	return json.Marshal(struct {
+		ID        string            `json:"id"`
+		By        string            `json:"by"`
+		Group     string            `json:"group"`
+		Groups    map[string]string `json:"groups,omitempty"`
+		More      int               `json:"groups_folded,omitempty"`
+		Calls     int64             `json:"calls"`
+		Attempts  int64             `json:"attempts"`
+		Usage     costs.Usage       `json:"usage"`
+		Cost      *costs.Money      `json:"cost_usd"`
+		PerCall   *costs.Money      `json:"cost_per_call_usd"`
+		List      costs.Money       `json:"list_usd"`
+		Charged   costs.Money       `json:"charged_usd"`
+		Wasted    costs.Money       `json:"wasted_usd"`
+		Estimated costs.Money       `json:"estimated_usd"`
+		Guessed   int64             `json:"estimated_attempts"`
+		Unpriced  int64             `json:"unpriced_attempts"`
+		Revenue   *costs.Money      `json:"revenue_usd,omitempty"`
+		Margin    *costs.Money      `json:"margin_usd,omitempty"`
+		Command   string            `json:"calls_command,omitempty"`
+	}{
+		r.ID(), r.by(), r.group(), groups, r.More, r.Sum.Calls, r.Sum.Attempts, r.Sum.Usage, r.cost(), r.perCall(), r.Sum.List,
+		r.Sum.Charged, r.Sum.Wasted, r.Sum.Estimated, r.Sum.Guessed, r.Sum.Unpriced, r.Income, r.margin(), r.Command,
+	})
+}

@@ -1,0 +1,136 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"weir/costs"
+)
+
+// A Fact is one line of the summary: a figure, what it means, and the command
+// that lists its calls.
+type Fact struct {
+	Name, Figure, Exact, Words, Command string
+	Warn                                bool
+}
+
+// Facts are the totals of the report's time.
+func (r *Report) Facts() []Fact {
+	t := &r.Total
+	facts := []Fact{{
+		Name: "Spent", Figure: Cost(t), Exact: t.Cost.String(), Command: r.Command,
+		Words: fmt.Sprintf("%s in %s; %s tokens in, %s out; list prices say %s", plural(t.Calls, "call", "calls"),
+			plural(t.Attempts, "attempt", "attempts"), short(inputTokens(t)), short(outputTokens(t)), Cents(t.List)),
+	}}
+	if perCall, ok := PerCall(t); ok {
+		facts = append(facts, Fact{Name: "A call", Figure: small(perCall), Exact: perCall.String(), Words: "on average", Command: r.Command})
+	}
+	facts = append(facts, Fact{
+		Name: "Wasted", Figure: Cents(t.Wasted), Exact: t.Wasted.String(), Command: r.WasteCommand(), Warn: dollars(t.Wasted) > 0.05*dollars(t.Cost),
+		Words: share(t.Wasted, t.Cost) + " of it: retries, fallbacks, aborted and broken replies",
+	}, Fact{
+		Name: "Estimated", Figure: Cents(t.Estimated), Exact: t.Estimated.String(), Command: r.sourceCommand("estimated"),
+		Words: fmt.Sprintf("%s of it, %s: the provider told no whole usage", share(t.Estimated, t.Cost), plural(t.Guessed, "attempt", "attempts")),
+	})
+	if t.Unpriced > 0 {
+		facts = append(facts, Fact{
+			Name: "Not priced", Figure: plural(t.Unpriced, "attempt", "attempts"), Command: r.sourceCommand("unpriced"), Warn: true,
+			Words: "cost what is not known and are in no amount here; give their price, then weir costs reprice",
+		})
+	}
+	if r.Charged.Attempts > 0 {
+		diff := r.Charged.Charged.Sub(r.Charged.List)
+		facts = append(facts, Fact{
+			Name: "By the providers", Figure: Cents(r.Charged.Charged), Exact: r.Charged.Charged.String(), Command: r.sourceCommand("provider"),
+			Words: fmt.Sprintf("charged by themselves for %s; list prices say %s, the difference is %s (%s)", plural(r.Charged.Attempts, "attempt", "attempts"),
+				Cents(r.Charged.List), signed(diff), share(diff, r.Charged.List)),
+		})
+	}
+	return facts
+}
+
+func (r *Report) sourceCommand(source string) string {
+	return r.command([]string{"source"}, []string{source})
+}
+
+// Span is the report's time in words.
+func (r *Report) Span() string {
+	zone := r.Now.Location()
+	layout := "2006-01-02 15:04"
+	text := r.Since.In(zone).Format(layout) + " to " + r.Until.In(zone).Format(layout) + " " + r.Now.Format("MST")
+	if len(r.Where) > 0 {
+		text += ", " + strings.Join(r.Where, ", ")
+	}
+	return text
+}
+
+// Landing says where the month will land, a sentence a line.
+func (r *Report) Landing() []string {
+	f := &r.Forecast
+	month := r.Now.Format("January 2006")
+	if f.Method == NoForecast {
+		return []string{month + ": nothing has been spent yet, and nothing is known to go by."}
+	}
+	lines := []string{
+		fmt.Sprintf("%s: %s to date; lands at %s, with 80%% likelihood between %s and %s.", month, Cents(f.ToDate), Cents(f.P50), Cents(f.P10), Cents(f.P90)),
+		f.method(),
+	}
+	if r.Budget != nil {
+		lines = append(lines, f.against(*r.Budget))
+	}
+	return lines
+}
+
+func (f *Forecast) method() string {
+	if f.Method == RunRate {
+		return fmt.Sprintf("By the run rate of %s: too few for more, so the band is wide (P10 half, P90 twice the rest).", plural(int64(f.History), "whole day", "whole days"))
+	}
+	text := fmt.Sprintf("By the weekdays' medians of the last %d days and their trend (P10, P50, P90).", f.History)
+	if f.Tests > 0 {
+		text += fmt.Sprintf(" Tried on %d days of the past, as far ahead: P50 was off by %s in the middle.", f.Tests, percent(f.Error))
+	} else {
+		text += " There is not enough history to try it on the past."
+	}
+	return text
+}
+
+// against says how the month stands to a budget.
+func (f *Forecast) against(budget costs.Money) string {
+	used := share(f.ToDate, budget)
+	switch {
+	case f.ToDate.Cmp(budget) > 0:
+		return fmt.Sprintf("The budget of %s is spent: %s of it.", Cents(budget), used)
+	case f.P50.Cmp(budget) > 0:
+		return fmt.Sprintf("The budget of %s, %s used, will be missed by %s (P50).", Cents(budget), used, Cents(f.P50.Sub(budget)))
+	case f.P90.Cmp(budget) > 0:
+		return fmt.Sprintf("The budget of %s, %s used, will likely hold, but not if it gets as dear as %s (P90).", Cents(budget), used, Cents(f.P90))
+	}
+	return fmt.Sprintf("The budget of %s, %s used, will hold, even at P90.", Cents(budget), used)
+}
+
+// overBudget reports whether the month is likely to end above its budget.
+func (r *Report) overBudget() bool { return r.Budget != nil && r.Forecast.P50.Cmp(*r.Budget) > 0 }
+
+// Compared to the time before, in words.
+func (r *Report) before() string {
+	length := r.Until.Sub(r.Since)
+	return r.Since.Add(-length).In(r.Now.Location()).Format(time.DateOnly) + " to " + r.Since.In(r.Now.Location()).Format(time.DateOnly)
+}
+
+// why is the parts of a mover's change.
+func (m *Mover) why() string {
+	if m.New || m.Gone {
+		return m.Cause()
+	}
+	parts := []string{}
+	for _, p := range []struct {
+		amount costs.Money
+		name   string
+	}{{m.Volume, "calls"}, {m.TokensPerCall, "tokens a call"}, {m.Mix, "models"}, {m.Price, "price of a token"}} {
+		if dollars(size(p.amount)) >= 0.05*dollars(size(m.Change)) {
+			parts = append(parts, signed(p.amount)+" "+p.name)
+		}
+	}
+	return m.Cause() + ": " + strings.Join(parts, ", ")
+}
