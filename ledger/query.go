@@ -39,6 +39,10 @@ type Filter struct {
 	Route        string
 	API          string
 	Outcome      Outcome
+	TriedAt      string            // the provider of any of its attempts
+	TriedModel   string            // the model of any of its attempts, of the same one where TriedAt is given, too
+	CostSource   CostSource        // of any of its attempts, of the same one where TriedAt or TriedModel are given
+	Wasted       bool              // only those with an attempt whose output reached no client whole
 	StatusMin    int               // HTTP status, inclusive
 	StatusMax    int               // HTTP status, inclusive; 0: none
 	Tags         map[string]string // an empty value: the tag is there, whatever it is
@@ -267,6 +271,12 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 	equal("model", query.Model)
 	equal("route", query.Route)
 	equal("api", query.API)
+	if cond, values := query.tried(); cond != "" {
+		and(cond, values...)
+	}
+	if query.Wasted {
+		and("(attempts > 1 OR attempts = 1 AND outcome <> 'ok')")
+	}
 	if query.Outcome != "" {
 		and("outcome = ?", string(query.Outcome))
 	}
@@ -289,12 +299,58 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 	return text + " ORDER BY id DESC LIMIT ?", append(args, n)
 }
 
+// tried is the SQL for calls that have an attempt as the filter wants it, by
+// what is known of its cost by now. It is how reports count: they sum attempts.
+func (f *Filter) tried() (cond string, args []any) {
+	if f.TriedAt == "" && f.TriedModel == "" && f.CostSource == "" {
+		return "", nil
+	}
+	cond = "EXISTS (SELECT 1 FROM attempts AS a WHERE a.call_id = calls.id"
+	equal := func(column, value string) {
+		if value != "" {
+			cond, args = cond+" AND "+column+" = ?", append(args, value)
+		}
+	}
+	equal("a.provider", f.TriedAt)
+	equal("a.model", f.TriedModel)
+	equal(`coalesce((SELECT d.cost_source FROM cost_adjustments AS d WHERE d.call_id = a.call_id AND d.n = a.n ORDER BY d.seq DESC LIMIT 1),
+		a.cost_source)`, string(f.CostSource))
+	cond += ")"
+	if f.triedUnknown() {
+		cond = "(" + cond + " OR attempts = 0 AND outcome = 'interrupted')"
+	}
+	return cond, args
+}
+
+// triedUnknown says that a call whose attempts died with their process passes.
+func (f *Filter) triedUnknown() bool {
+	return f.CostSource == CostUnpriced && f.TriedAt == "" && f.TriedModel == ""
+}
+
+// matchTried is tried for a call that has its attempts.
+func (f *Filter) matchTried(c *Call) bool {
+	if f.TriedAt == "" && f.TriedModel == "" && f.CostSource == "" {
+		return true
+	}
+	is := func(want, got string) bool { return want == "" || want == got }
+	for i := range c.Attempts {
+		a := &c.Attempts[i]
+		if is(f.TriedAt, a.Provider) && is(f.TriedModel, a.Model) && is(string(f.CostSource), string(a.CostSource)) {
+			return true
+		}
+	}
+	return f.triedUnknown() && len(c.Attempts) == 0 && c.Outcome == Interrupted
+}
+
 // Match reports whether a call passes a filter whose names are resolved.
 func (f *Filter) Match(c *Call) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
 	if !is(f.Project, c.ProjectID) || !is(f.Key, c.KeyID) || !is(f.Customer, c.Customer) || !is(f.Feature, c.Feature) ||
 		!is(f.Session, c.Session) || !is(f.Provider, c.Provider) || !is(f.Model, c.Model) || !is(f.Route, c.Route) ||
 		!is(f.API, c.API) || !is(string(f.Outcome), string(c.Outcome)) {
+		return false
+	}
+	if !f.matchTried(c) || f.Wasted && (len(c.Attempts) == 0 || !c.wasted(0)) {
 		return false
 	}
 	if !f.Since.IsZero() && c.ID < idAt(f.Since) || !f.Until.IsZero() && c.ID >= idAt(f.Until) {

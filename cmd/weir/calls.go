@@ -46,6 +46,10 @@ func (f *callFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.filter.Route, "route", "", "only by the route for this `MODEL`")
 	flags.StringVar(&f.filter.API, "api", "", "only of this `API`: chat, responses, messages …")
 	flags.StringVar((*string)(&f.filter.Outcome), "outcome", "", "only with this `OUTCOME`: ok, error, aborted, interrupted")
+	flags.StringVar(&f.filter.TriedAt, "tried-provider", "", "only with an attempt at this `PROVIDER`")
+	flags.StringVar(&f.filter.TriedModel, "tried-model", "", "only with an attempt at this `MODEL`")
+	flags.StringVar((*string)(&f.filter.CostSource), "cost-source", "", "only with an attempt whose cost comes from this `SOURCE`: provider, computed, estimated, free, unpriced")
+	flags.BoolVar(&f.filter.Wasted, "wasted", false, "only with an attempt whose output reached no client whole: retried, fallen back from, left, broken")
 	flags.StringVar(&f.status, "status", "", "only with this HTTP `STATUS`: 429, or 5xx for all of them")
 	flags.StringArrayVar(&f.tags, "tag", nil, "only with this tag, `NAME[=VALUE]`; may be repeated")
 }
@@ -83,6 +87,11 @@ func (f *callFlags) query(ctx context.Context, calls *ledger.Calls, rows *rowFla
 	case "", ledger.OK, ledger.Failed, ledger.Aborted, ledger.Interrupted:
 	default:
 		return q, &failure{code: 2, err: fmt.Errorf("read --outcome: want ok, error, aborted or interrupted, got %q", q.Outcome)}
+	}
+	switch q.CostSource {
+	case "", ledger.CostByProvider, ledger.CostComputed, ledger.CostEstimated, ledger.CostFree, ledger.CostUnpriced:
+	default:
+		return q, &failure{code: 2, err: fmt.Errorf("read --cost-source: want provider, computed, estimated, free or unpriced, got %q", q.CostSource)}
 	}
 	q.Filter, err = calls.Resolve(ctx, q.Filter)
 	if errors.Is(err, ledger.ErrNoSuchKey) {

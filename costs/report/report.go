@@ -120,9 +120,8 @@ func (r *Report) MoverCommand(m Mover) string {
 	return r.command([]string{r.MoversBy}, []string{m.Group})
 }
 
-// WasteCommand lists calls that ended otherwise than well; the retries of
-// those that ended well are seen by weir calls show.
-func (r *Report) WasteCommand() string { return r.Command + " --outcome error" }
+// WasteCommand lists the calls of what was wasted.
+func (r *Report) WasteCommand() string { return r.Command + " --wasted" }
 
 func (r *Report) table(b Breakdown, revenue Revenue, limit int) Table {
 	t := Table{By: b.By, HasRevenue: revenue != nil && slices.Equal(b.By, []string{"customer"})}
