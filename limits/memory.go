@@ -24,7 +24,8 @@ type Memory struct {
 	start    time.Time
 	last     int64 // the latest time seen: the clock never runs back for us
 	counters map[counterKey]*counter
-	sweepAt  int
+	sweepAt  int    // counters
+	swept    int64  // when the last sweep was
 	oldest   *lease // of the leases under way, by when they expire
 	newest   *lease
 	free     *lease
@@ -56,7 +57,7 @@ type lease struct {
 
 type part struct {
 	c       *counter
-	limit   *Limit
+	rule    Rule
 	amount  int64 // held, or charged by estimate
 	charged bool
 }
@@ -72,6 +73,10 @@ const LeaseTime = 90 * time.Second
 
 // maxCounters bounds the counts that are kept: values come from clients.
 const maxCounters = 1 << 18
+
+// sweepPause is between two sweeps: where all counts are in use, each new value
+// would else go through all of them in vain.
+const sweepPause = time.Second
 
 // NewMemory returns a Memory without counts. now is the clock; nil: time.Now.
 func NewMemory(now func() time.Time) *Memory {
@@ -135,7 +140,7 @@ func (m *Memory) hold(d *Demand, rules []Rule, found *[maxRules]*counter, over u
 			continue
 		}
 		l := rules[i].Limit
-		p := part{c: found[i], limit: l, amount: l.Dimension.of(d.Input, d.Output)}
+		p := part{c: found[i], rule: rules[i], amount: l.Dimension.of(d.Input, d.Output)}
 		if l.Dimension == Requests {
 			p.c.charge(l, p.amount, now)
 			p.charged = true
@@ -164,7 +169,12 @@ func (m *Memory) Settle(h Hold, a Actual) {
 		return
 	}
 	for i := range s.parts[:s.n] {
-		s.parts[i].settle(a, now)
+		p := &s.parts[i]
+		if s.expired { // the count may have been forgotten since
+			p.c = m.counter(&p.rule, now)
+			p.c.users++
+		}
+		p.settle(a, now)
 	}
 	if !s.expired {
 		m.unlink(s)
@@ -182,11 +192,11 @@ func (p *part) settle(a Actual, now int64) {
 		p.c.held -= p.amount
 		p.amount = 0
 	}
-	if p.limit.Dimension == Concurrent || p.limit.Dimension == Requests {
+	if p.rule.Limit.Dimension == Concurrent || p.rule.Limit.Dimension == Requests {
 		return
 	}
-	if used := p.limit.Dimension.of(a.Input, a.Output); used > p.amount {
-		p.c.charge(p.limit, used-p.amount, now)
+	if used := p.rule.Limit.Dimension.of(a.Input, a.Output); used > p.amount {
+		p.c.charge(p.rule.Limit, used-p.amount, now)
 	}
 }
 
@@ -206,7 +216,7 @@ func (m *Memory) Heartbeat(h Hold) bool {
 	}
 	for i := range s.parts[:s.n] {
 		p := &s.parts[i]
-		if !p.charged && p.limit.Dimension != Concurrent && now-s.began >= int64(p.limit.Window) {
+		if !p.charged && p.rule.Limit.Dimension != Concurrent && now-s.began >= int64(p.rule.Limit.Window) {
 			p.convert(now)
 		}
 	}
@@ -218,8 +228,8 @@ func (m *Memory) Heartbeat(h Hold) bool {
 // convert charges a held estimate as if it had been used.
 func (p *part) convert(now int64) {
 	p.c.held -= p.amount
-	if p.limit.Dimension != Concurrent {
-		p.c.charge(p.limit, p.amount, now)
+	if p.rule.Limit.Dimension != Concurrent {
+		p.c.charge(p.rule.Limit, p.amount, now)
 	}
 	p.charged = true
 }
@@ -229,8 +239,9 @@ func (m *Memory) reap() {
 	for s := m.oldest; s != nil && s.expires <= m.last; s = m.oldest {
 		for i := range s.parts[:s.n] {
 			if !s.parts[i].charged {
-				s.parts[i].convert(m.last)
+				s.parts[i].convert(s.expires)
 			}
+			s.parts[i].c.users--
 		}
 		s.expired = true
 		m.unlink(s)
@@ -258,7 +269,7 @@ func (m *Memory) counter(r *Rule, now int64) *counter {
 	key := counterKey{r.Name, r.Value}
 	c := m.counters[key]
 	if c == nil {
-		if len(m.counters) >= m.sweepAt {
+		if len(m.counters) >= min(m.sweepAt, m.max) && now-m.swept >= int64(sweepPause) {
 			m.sweep(now)
 		}
 		if len(m.counters) >= m.max {
@@ -281,6 +292,7 @@ func (m *Memory) sweep(now int64) {
 			delete(m.counters, k)
 		}
 	}
+	m.swept = now
 	m.sweepAt = max(1024, min(m.max, 2*len(m.counters)))
 }
 

@@ -165,7 +165,7 @@ func TestShadow(t *testing.T) {
 }
 
 func TestBoundedCounters(t *testing.T) {
-	m, _ := newTest()
+	m, c := newTest()
 	m.max = 100
 	l := &Limit{Scope: User, Dimension: Requests, Amount: 5, Window: 24 * time.Hour}
 	for i := range 10_000 {
@@ -173,6 +173,22 @@ func TestBoundedCounters(t *testing.T) {
 	}
 	if n := len(m.counters); n > 101 {
 		t.Errorf("%d counters are kept, want at most 101", n)
+	}
+	if d := ask(m, 0, 0, rule(l, "one more")); d.Refused != l {
+		t.Error("values beyond the bound do not share a count")
+	}
+	c.t = c.t.Add(48 * time.Hour)
+	for i := range 50 {
+		if d := ask(m, 0, 0, rule(l, fmt.Sprint("later ", i))); d.Refused != nil {
+			t.Fatalf("value %d is refused when all others are long gone", i)
+		}
+	}
+	m.max = 1e9 // no counts are forgotten at once where they are in use
+	for i := range 5000 {
+		ask(m, 0, 0, rule(l, fmt.Sprint("in use ", i)))
+	}
+	if n := len(m.Status()); n != 5050 {
+		t.Errorf("%d counts in use, want 5050", n)
 	}
 }
 
@@ -319,5 +335,20 @@ func BenchmarkDecision(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Settle(m.Reserve(d).Hold, Actual{Input: 900, Output: 200})
+	}
+}
+
+func TestLateSettlement(t *testing.T) {
+	m, c := newTest()
+	l := &Limit{Scope: Key, Dimension: Tokens, Amount: 60, Window: time.Minute}
+	late := ask(m, 10, 0, rule(l, "a"))
+	c.t = c.t.Add(time.Hour)
+	if left := m.Status(); len(left) != 0 {
+		t.Fatalf("%+v is left an hour after an expired call", left)
+	}
+	m.Settle(late.Hold, Actual{Input: 50})
+	m.Settle(late.Hold, Actual{Input: 50})
+	if left := m.Status(); len(left) != 1 || left[0].Used != 40 {
+		t.Errorf("%+v after a call that used 40 more than it was charged for when it expired", left)
 	}
 }

@@ -25,7 +25,7 @@ func (p *Proxy) admit(next Handler) Handler {
 		x.ceilings = c
 		if l := c.decision.Refused; l != nil {
 			p.metrics.limit(l)
-			return &Error{Code: RateLimited, Msg: c.decision.Reason(), RetryAfter: max(c.decision.Wait, time.Millisecond)}
+			return &Error{Code: RateLimited, Msg: c.decision.Reason(), RetryAfter: max(c.decision.Wait, time.Millisecond), NoRetry: c.decision.Wait > maxRetryAfter}
 		}
 		if l := c.decision.Over; l != nil {
 			p.metrics.limit(l)
@@ -37,6 +37,10 @@ func (p *Proxy) admit(next Handler) Handler {
 		return next(w, r, x)
 	}
 }
+
+// maxRetryAfter is the longest wait that the vendors' SDKs keep to. At a longer
+// one they would try again after their own short pauses.
+const maxRetryAfter = time.Minute
 
 // ceilings are what the limits said to a call.
 type ceilings struct {

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"weir/ledger"
 	"weir/limits"
 )
 
@@ -86,6 +88,59 @@ func TestTokensAreSettled(t *testing.T) {
 	if used, want := g.inUse(limits.Tokens), 5*(in+out); used > want || used < want-2 {
 		t.Errorf("%d tokens are in use after five calls of %d", used, in+out)
 	}
+}
+
+func TestStreamsAreSettled(t *testing.T) {
+	usage := "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":11}}\n\n"
+	v := newVendor(t, answers(chunk("hello"), usage, "data: [DONE]\n\n"))
+	day := perMinute(limits.OutputTokens, 1000)
+	day.Window = 24 * time.Hour
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}, Limits: []*limits.Limit{day, slotsOf(1)}})
+	for range 5 { // each would reserve 700 of 1000
+		resp, text := g.post("/v1/chat/completions", `{"model":"m","max_tokens":700,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, "X-Weir-Customer", "acme")
+		if resp.StatusCode != 200 || !strings.Contains(text, "[DONE]") {
+			t.Fatalf("%d %s", resp.StatusCode, text)
+		}
+	}
+	if used := g.inUse(limits.OutputTokens); used != 10 {
+		t.Errorf("%d output tokens are in use after five streams of 2", used)
+	}
+}
+
+func TestLongWaitsAreNotTriedAgain(t *testing.T) {
+	v := newVendor(t, says(200, chatReply))
+	day := perMinute(limits.Requests, 1)
+	day.Window = 24 * time.Hour
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}, Limits: []*limits.Limit{day}})
+	g.post("/v1/chat/completions", `{"model":"m","messages":[]}`)
+	resp, _ := g.post("/v1/chat/completions", `{"model":"m","messages":[]}`)
+	if resp.StatusCode != 429 || resp.Header.Get("X-Should-Retry") != "false" || resp.Header.Get("Retry-After") != "86400" {
+		t.Errorf("%d %v", resp.StatusCode, resp.Header)
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &Proxy{limits: limits.NewMemory(nil)}
+		slots := slotsOf(1)
+		reserve := func() limits.Decision {
+			return p.limits.Reserve(&limits.Demand{Rules: []limits.Rule{{Limit: slots, Name: slots.Name(), Value: "acme"}}})
+		}
+		c := &ceilings{decision: reserve()}
+		p.keepAlive(c)
+		time.Sleep(time.Hour)
+		if d := reserve(); d.Refused == nil {
+			t.Error("a call of an hour has lost its slot")
+		}
+		p.settleLimits(&Exchange{ceilings: c, call: new(ledger.Call)})
+		if d := reserve(); d.Refused != nil {
+			t.Error("the slot is not free after the call")
+		}
+		time.Sleep(limits.LeaseTime)
+		if d := reserve(); d.Refused != nil {
+			t.Error("a slot without heartbeats does not expire")
+		}
+	})
 }
 
 func TestNoSlotLeaks(t *testing.T) {
