@@ -80,8 +80,25 @@ func Land(days []DaySpend, now time.Time) Forecast {
 	}
 	f.Method = WeekdayMedians
 	f.weekdays(s, left, before, running)
-	f.Error, f.Tests = s.backTest(len(left))
+	errors := s.backTest(len(left))
+	if f.Tests = len(errors); f.Tests > 0 {
+		f.Error = median(errors)
+		f.widen(before, running, errors[(len(errors)-1)*8/10])
+	}
 	return f
+}
+
+// widen makes the band hold four fifths of the back-test's errors at the least:
+// days of one week are wrong together, which drawing them singly does not show.
+func (f *Forecast) widen(before, running, off float64) {
+	rest := dollars(f.P50) - before
+	low, high := money(before+max(rest*(1-off), running)), money(before+rest*(1+off))
+	if low.Cmp(f.P10) < 0 {
+		f.P10 = low
+	}
+	if high.Cmp(f.P90) > 0 {
+		f.P90 = high
+	}
 }
 
 func spent(days []DaySpend, from, until time.Time) (sum costs.Money) {
@@ -219,9 +236,9 @@ func (s series) growth() float64 {
 	return math.Pow(fortnight, 1.0/14)
 }
 
-// backTest forecasts sums of so many days from days of the past.
-func (s series) backTest(ahead int) (medianError float64, tests int) {
-	var errors []float64
+// backTest forecasts sums of so many days from days of the past, and returns
+// how far off, as parts of the actual sums, the smallest first.
+func (s series) backTest(ahead int) (errors []float64) {
 	for cut := enoughDays; cut+ahead <= len(s.cost); cut++ {
 		past := series{start: s.start, cost: s.cost[:cut]}
 		m := past.model()
@@ -237,10 +254,8 @@ func (s series) backTest(ahead int) (medianError float64, tests int) {
 	if len(errors) > maxTests {
 		errors = errors[len(errors)-maxTests:]
 	}
-	if len(errors) == 0 {
-		return 0, 0
-	}
-	return median(errors), len(errors)
+	slices.Sort(errors)
+	return errors
 }
 
 // median returns the middle of the values, 0 where there are none.

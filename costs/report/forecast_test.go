@@ -110,3 +110,17 @@ func TestLandOfUnsortedRows(t *testing.T) {
 		t.Errorf("whole days say %+v, halves in reverse %+v", a, b)
 	}
 }
+
+// The band holds what forecasts of the past were off by, even where single days
+// say little: here each week is as dear as it likes.
+func TestLandBandHoldsTheBackTest(t *testing.T) {
+	now := time.Date(2026, 11, 9, 0, 0, 0, 0, time.UTC)
+	f := Land(daily(now, 56, func(_ time.Time, i int) float64 { return []float64{10, 30, 12, 28, 9, 31, 11, 30}[i/7] }), now)
+	if f.Error < 0.2 {
+		t.Fatalf("the back-test is off by %v: these weeks cannot be forecast", f.Error)
+	}
+	rest := dollars(f.P50) - dollars(f.ToDate)
+	if got := (dollars(f.P90) - dollars(f.P50)) / rest; got < f.Error {
+		t.Errorf("P90 is %v above P50, the past was off by %v: %+v", got, f.Error, f)
+	}
+}

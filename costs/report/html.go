@@ -78,6 +78,14 @@ type htmlMoney struct{ Text, Exact string }
 
 func moneyOf(m costs.Money) htmlMoney { return htmlMoney{Cents(m), m.String()} }
 
+// costOf is what a sum cost, as far as that is known.
+func costOf(s *costs.Sum) htmlMoney {
+	if !Known(s) {
+		return htmlMoney{Text: Cost(s)}
+	}
+	return htmlMoney{Cost(s), s.Cost.String()}
+}
+
 func signedOf(m costs.Money) htmlMoney { return htmlMoney{signed(m), m.String()} }
 
 type htmlFact struct {
@@ -169,12 +177,10 @@ func (t *Table) revenueNote() string {
 func (t *Table) htmlRow(row *Row, most costs.Money) htmlRow {
 	s := &row.Sum
 	v := htmlRow{
-		Name: htmlName(row), Folded: row.More > 0, Cost: htmlMoney{Text: Cost(s)}, Wasted: moneyOf(s.Wasted), Share: t.share(row),
+		Name: htmlName(row), Folded: row.More > 0, Cost: costOf(s), Wasted: moneyOf(s.Wasted), Share: t.share(row),
 		Calls: Count(s.Calls), Unpriced: Count(s.Unpriced), PerCall: htmlMoney{Text: perCall(s)}, Command: shown(row.Command),
 	}
-	if Known(s) {
-		v.Cost.Exact = s.Cost.String()
-	} else {
+	if !Known(s) {
 		v.Wasted = htmlMoney{Text: "–"}
 	}
 	if m, ok := PerCall(s); ok {
@@ -273,6 +279,7 @@ type htmlDays struct {
 	Most             htmlMoney
 	First, Mid, Last string
 	Label            string
+	Unpriced         bool      // some of them have calls without a price
 	Table            []htmlDay // those that cost something, the newest first
 }
 
@@ -290,23 +297,27 @@ const (
 
 // days draws all days of the report, those without calls among them.
 func (r *Report) days() (v htmlDays) {
-	spent := map[time.Time]costs.Money{}
+	spent := map[time.Time]costs.Sum{}
 	most, dearest := costs.Money{}, time.Time{}
-	for _, d := range r.Daily {
-		day := midnight(d.Day.In(r.Now.Location()))
-		spent[day] = spent[day].Add(d.Cost)
-		if spent[day].Cmp(most) > 0 {
-			most, dearest = spent[day], day
+	for i := range r.daily {
+		day := midnight(r.daily[i].Start.In(r.Now.Location()))
+		s := spent[day]
+		s.Add(&r.daily[i])
+		if spent[day] = s; s.Cost.Cmp(most) > 0 {
+			most, dearest = s.Cost, day
 		}
+	}
+	if most.IsZero() {
+		return v // there is nothing to draw
 	}
 	today := midnight(r.Now)
 	for day := midnight(r.Since.In(r.Now.Location())); day.Before(r.Until) && len(v.Bars) < maxDays; day = day.AddDate(0, 0, 1) {
 		if day.After(today) {
 			break
 		}
-		cost := spent[day]
-		bar := htmlDay{X: float64(len(v.Bars)*dayWidth) + 1, Wide: dayWidth - 2, High: part(cost, most), Day: day.Format("Mon 2006-01-02"), Cost: moneyOf(cost)}
-		if cost.Sign() > 0 && bar.High < 0.7 {
+		s := spent[day]
+		bar := htmlDay{X: float64(len(v.Bars)*dayWidth) + 1, Wide: dayWidth - 2, High: part(s.Cost, most), Day: day.Format("Mon 2006-01-02"), Cost: costOf(&s)}
+		if s.Cost.Sign() > 0 && bar.High < 0.7 {
 			bar.High = 0.7 // it is there
 		}
 		bar.Y = 100 - bar.High
@@ -318,7 +329,7 @@ func (r *Report) days() (v htmlDays) {
 	if n == 0 {
 		return v
 	}
-	v.Width, v.Most = n*dayWidth, moneyOf(most)
+	v.Width, v.Most, v.Unpriced = n*dayWidth, moneyOf(most), r.Total.Unpriced > 0
 	v.First, v.Mid, v.Last = v.Bars[0].Day, v.Bars[n/2].Day, v.Bars[n-1].Day
 	for i := n - 1; i >= 0; i-- {
 		v.Table = append(v.Table, v.Bars[i])

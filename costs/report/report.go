@@ -23,8 +23,9 @@ type Input struct {
 	Daily      []costs.Sum // by day, of the report's time
 	History    []DaySpend  // of this month and the weeks before, for the forecast
 
-	MoversBy    string // customer, feature or model
-	Before, Run []Part // by MoversBy and model: the time before, as long, and the report's time
+	MoversBy    string    // customer, feature or model
+	Before, Run []Part    // by MoversBy and model: the time before, as long, and the report's time
+	First       time.Time // the first day of the time before that anything is recorded of; zero: none
 
 	Revenue Revenue      // nil: not given
 	Budget  *costs.Money // of a month; nil: not given
@@ -53,8 +54,10 @@ type Report struct {
 	Movers   []Mover
 	MoversBy string
 	Compared bool // there are calls in the time before
+	First    time.Time
 
 	filter map[string]string
+	daily  []costs.Sum
 }
 
 // A Table is a breakdown as it is shown.
@@ -85,7 +88,7 @@ const maxMovers = 10
 func Build(in Input) *Report {
 	r := &Report{
 		Since: in.Since, Until: in.Until, Now: in.Now, Budget: in.Budget, MoversBy: in.MoversBy, filter: in.Where,
-		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0,
+		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0, First: in.First,
 	}
 	for _, k := range slices.Sorted(maps.Keys(in.Where)) {
 		r.Where = append(r.Where, k+"="+in.Where[k])
@@ -96,7 +99,7 @@ func Build(in Input) *Report {
 			r.Charged.Add(&in.Sources[i])
 		}
 	}
-	r.Command = r.command(nil, nil)
+	r.Command, r.daily = r.command(nil, nil), in.Daily
 	for i := range in.Daily {
 		r.Daily = append(r.Daily, DaySpend{in.Daily[i].Start, in.Daily[i].Cost})
 	}

@@ -54,13 +54,16 @@ func smallInput() Input {
 	provider.Charged, provider.List = costs.USD("10.518001200000000001"), costs.USD("10.1")
 	estimated.Estimated, estimated.Guessed = estimated.Cost, 40
 	in.Sources = []costs.Sum{computed, provider, estimated, unpriced}
-	for i := range 30 {
-		day := midnight(now).AddDate(0, 0, i-29)
-		s := sum(50, 55, 0, fmt.Sprint(2+i%7), day.Format(time.DateOnly))
+	for i := range 50 {
+		day := midnight(now).AddDate(0, 0, i-49)
+		s := sum(50, 55, 0, fmt.Sprint(2+i%7+i*i%5), day.Format(time.DateOnly))
 		s.Start = day
-		in.Daily = append(in.Daily, s)
+		if i >= 20 {
+			in.Daily = append(in.Daily, s)
+		}
 		in.History = append(in.History, DaySpend{day, s.Cost})
 	}
+	in.First = midnight(now).AddDate(0, 0, -49)
 	return in
 }
 

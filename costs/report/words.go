@@ -58,7 +58,7 @@ func (r *Report) sourceCommand(source string) string {
 func (r *Report) Span() string {
 	zone := r.Now.Location()
 	layout := "2006-01-02 15:04"
-	text := r.Since.In(zone).Format(layout) + " to " + r.Until.In(zone).Format(layout) + " " + r.Now.Format("MST")
+	text := r.Since.In(zone).Format(layout) + " to " + r.Until.In(zone).Format(layout) + " " + zone.String()
 	if len(r.Where) > 0 {
 		text += ", " + strings.Join(r.Where, ", ")
 	}
@@ -88,7 +88,7 @@ func (f *Forecast) method() string {
 	}
 	text := fmt.Sprintf("By the weekdays' medians of the last %d days and their trend (P10, P50, P90).", f.History)
 	if f.Tests > 0 {
-		text += fmt.Sprintf(" Tried on %d days of the past, as far ahead: P50 was off by %s in the middle.", f.Tests, percent(f.Error))
+		text += fmt.Sprintf(" Tried from %s of the past, as far ahead: half of them were off by at most %s.", plural(int64(f.Tests), "day", "days"), percent(f.Error))
 	} else {
 		text += " There is not enough history to try it on the past."
 	}
@@ -112,10 +112,14 @@ func (f *Forecast) against(budget costs.Money) string {
 // overBudget reports whether the month is likely to end above its budget.
 func (r *Report) overBudget() bool { return r.Budget != nil && r.Forecast.P50.Cmp(*r.Budget) > 0 }
 
-// Compared to the time before, in words.
+// before is the time that movers are compared with, in words.
 func (r *Report) before() string {
 	length := r.Until.Sub(r.Since)
-	return r.Since.Add(-length).In(r.Now.Location()).Format(time.DateOnly) + " to " + r.Since.In(r.Now.Location()).Format(time.DateOnly)
+	text := r.Since.Add(-length).In(r.Now.Location()).Format(time.DateOnly) + " to " + r.Since.In(r.Now.Location()).Format(time.DateOnly)
+	if start := r.Since.Add(-length); !r.First.IsZero() && r.First.Sub(start) > 24*time.Hour {
+		text += ", of which nothing is recorded before " + r.First.Format(time.DateOnly)
+	}
+	return text
 }
 
 // why is the parts of a mover's change.
