@@ -14,7 +14,7 @@ import (
 // decoders take every form, and the encoders write OpenAI's.
 var chatCodec = register(&Codec{
 	API:           Chat,
-	DecodeRequest: decodeChatRequest,
+	DecodeRequest: worded(Chat, decodeChatRequest),
 	EncodeRequest: encodeChatRequest,
 	DecodeReply:   decodeChatReply,
 	EncodeReply:   encodeChatReply,

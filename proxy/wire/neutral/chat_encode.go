@@ -13,7 +13,7 @@ var openAIMembers = []string{"safety_identifier", "prompt_cache_retention", "pro
 
 func encodeChatRequest(r *Request, n *Notes) ([]byte, error) {
 	openAI := openAIModel(r.known())
-	r = r.forTarget(Chat, openAI)
+	r = r.forTarget(n, Chat, openAI)
 	e := chatWriter{r: r, n: n, openAI: openAI}
 	e.w.b = make([]byte, 0, e.size())
 	e.w.obj()

@@ -68,10 +68,16 @@ func (c *chatRequest) tools(r *Request) {
 		at := "tools[" + strconv.Itoa(i) + "]"
 		switch {
 		case t.Function != nil:
+			if t.Type != "" && t.Type != "function" {
+				r.wrongly(at+".type", "must be function, as the tool is one")
+			}
 			r.Tools = append(r.Tools, t.Function.tool(r, at+".function"))
 			r.Tools[i].Cache = number(t.CacheControl)
 			r.noteWithin(at+".", t.Rest)
 		case t.Custom != nil:
+			if t.Type != "" && t.Type != "custom" {
+				r.wrongly(at+".type", "must be custom, as the tool is one")
+			}
 			r.noteWithin(at+".", t.Rest)
 			r.noteWithin(at+".custom.", t.Custom.Rest)
 			r.Tools = append(r.Tools, Tool{
@@ -149,8 +155,16 @@ func readChatChoice(r *Request, v jsontext.Value, at string) error {
 	}
 	switch o.Type {
 	case "function", "":
+		if o.Function.Name == "" {
+			r.wrongly(at, "must be none, auto, required, or an object with the name of a function")
+			return nil
+		}
 		r.Choice = Choice{Mode: Only, Names: []string{o.Function.Name}}
 	case "custom":
+		if o.Custom.Name == "" {
+			r.wrongly(at, "must be none, auto, required, or an object with the name of a custom tool")
+			return nil
+		}
 		r.Choice = Choice{Mode: Only, Names: []string{o.Custom.Name}}
 	case "allowed_tools":
 		r.Choice.Mode = SayAuto
@@ -473,6 +487,9 @@ func (d *chatTurns) content(c *chatContent, at string) []Part {
 			continue
 		}
 		p := x.part()
+		if x.Type == "" && p.Kind == Opaque && d.r != nil {
+			d.r.wrongly(at+".content["+strconv.Itoa(i)+"].type", "must be given")
+		}
 		if p.Kind == Text && p.Text == "" && p.Cache == nil {
 			continue
 		}

@@ -59,6 +59,14 @@ func Tables() []byte {
 			b.WriteString("| `" + m.name + "` | " + fateWords[m.fate] + " | " + m.note + " |\n")
 		}
 	}
+	b.WriteString("\n## Words\n\nWhat a member takes, by the client's API; `[]` stands for each element. Any other word is refused, or dropped and named.\n")
+	for _, client := range order {
+		b.WriteString("\n| a member of " + titles[client] + " | words | any other |\n|---|---|---|\n")
+		for i := range apiWords[client] {
+			w := &apiWords[client][i]
+			b.WriteString("| `" + w.path + "` | `" + strings.Join(w.list, "` `") + "` | " + fateWords[w.fate] + " |\n")
+		}
+	}
 	return []byte(b.String())
 }
 

@@ -248,7 +248,8 @@ func TestFields(t *testing.T) {
 func tryField(t *testing.T, client, target API, feature string, p probe) {
 	t.Helper()
 	if feature == FeatureTier && target == Messages {
-		p.more = strings.Replace(p.more, "flex", "default", 1) // which is all that it can be told
+		plain := map[bool]string{true: "standard", false: "default"}[client == Generate] // which is all that it can be told
+		p.more = strings.Replace(p.more, "flex", plain, 1)
 	}
 	want := fieldOf(client, target, feature)
 	at := string(client) + " → " + string(target) + ": " + feature

@@ -63,7 +63,10 @@ type Request struct {
 	// them. One without a Value only names what is kept in a Turn's or Tool's
 	// Extra, or in a Part's Raw, so that it is noted, too.
 	Rest []Member
-	From API // whose request this is
+	// wrong are words that no request of its own dialect may have: other targets
+	// are not sent them.
+	wrong []wrongWord
+	From  API // whose request this is
 
 	// Target is what is known of the upstream that the request is written for,
 	// beyond its API. The zero Target takes all that its API has.

@@ -21,7 +21,7 @@ import (
 // thought's text to hang it on, is a Thinking part without text right after it.
 var generateCodec = register(&Codec{
 	API:           Generate,
-	DecodeRequest: decodeGenerate,
+	DecodeRequest: worded(Generate, decodeGenerate),
 	EncodeRequest: encodeGenerate,
 	DecodeReply:   decodeGenerateReply,
 	EncodeReply:   encodeGenerateReply,

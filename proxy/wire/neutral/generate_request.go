@@ -83,7 +83,10 @@ func decodeGenerate(body []byte, model string, stream bool) (*Request, error) {
 		return nil, err
 	}
 	ids := &callIDs{}
-	for _, c := range in.Contents {
+	for i, c := range in.Contents {
+		if len(c.Parts) == 0 {
+			r.wrongly(indexed("contents", i)+".parts", "must not be empty")
+		}
 		turn := Turn{Role: User}
 		if c.Role == "model" {
 			turn.Role = Assistant
@@ -216,6 +219,9 @@ func readConfig(r *Request, c *geminiConfig) {
 		r.Rest = append(r.Rest, Member{Name: inConfig + "responseMimeType", Value: appendQuoted(nil, c.ResponseMIMEType)})
 	}
 	if t := c.ThinkingConfig; t != nil {
+		if strings.EqualFold(t.ThinkingLevel, "THINKING_LEVEL_UNSPECIFIED") {
+			t.ThinkingLevel = ""
+		}
 		r.noteWithin(inConfig+"thinkingConfig.", t.Rest)
 		r.Reasoning = Reasoning{
 			Effort: strings.ToLower(t.ThinkingLevel), Budget: t.ThinkingBudget, Show: t.IncludeThoughts,

@@ -38,7 +38,7 @@ type messagesWriter struct {
 
 // encodeMessagesRequest writes a body for an Anthropic upstream.
 func encodeMessagesRequest(r *Request, n *Notes) ([]byte, error) {
-	r = r.forTarget(Messages, false)
+	r = r.forTarget(n, Messages, false)
 	w := &messagesWriter{r: r, n: n, own: r.From == Messages, model: claudeOf(r.Model)}
 	w.b = make([]byte, 0, 1024+bulk(r.Turns))
 	if w.own {
@@ -504,7 +504,7 @@ func (w *messagesWriter) metadata() {
 // tier is the service tier in this dialect's words; "" where it has none.
 func (w *messagesWriter) tier() string {
 	switch {
-	case w.r.ServiceTier == "default":
+	case w.r.ServiceTier == "default", w.r.ServiceTier == "standard" && !w.own: // OpenAI and Google
 		return "standard_only"
 	case w.own, w.r.ServiceTier == "auto":
 		return w.r.ServiceTier

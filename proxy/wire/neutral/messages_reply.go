@@ -11,7 +11,7 @@ import (
 // messagesCodec speaks Anthropic's Messages API.
 var messagesCodec = register(&Codec{
 	API:           Messages,
-	DecodeRequest: decodeMessagesRequest,
+	DecodeRequest: worded(Messages, decodeMessagesRequest),
 	EncodeRequest: encodeMessagesRequest,
 	DecodeReply:   decodeMessagesReply,
 	EncodeReply:   encodeMessagesReply,

@@ -21,7 +21,7 @@ import (
 // "instructions", and only such a one becomes instructions again.
 var responsesCodec = register(&Codec{
 	API:           Responses,
-	DecodeRequest: decodeResponsesRequest,
+	DecodeRequest: worded(Responses, decodeResponsesRequest),
 	EncodeRequest: encodeResponsesRequest,
 	DecodeReply:   decodeResponsesReply,
 	EncodeReply:   encodeResponsesReply,

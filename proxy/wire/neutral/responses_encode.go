@@ -19,7 +19,7 @@ type responsesWriter struct {
 
 // encodeResponsesRequest writes a body for an upstream that speaks this API.
 func encodeResponsesRequest(r *Request, n *Notes) ([]byte, error) {
-	r = r.forTarget(Responses, true)
+	r = r.forTarget(n, Responses, true)
 	w := &responsesWriter{r: r, n: n, own: r.From == Responses}
 	w.b = make([]byte, 0, responsesSize(r))
 	w.obj()

@@ -227,6 +227,9 @@ func (m *responsesRequest) choice(r *Request) error {
 			r.Choice.Names = append(r.Choice.Names, t.Name)
 		}
 	default:
+		if o.Type == "" {
+			r.wrongly("tool_choice.type", "must be given, as function")
+		}
 		r.Choice = Choice{Raw: m.ToolChoice.kept(), From: Responses}
 	}
 	return nil

@@ -115,14 +115,17 @@ func standIn(tools []Tool, name string) (found *Tool) {
 
 // forTarget returns r with stand-ins for what a target of another dialect does
 // not have. free says that it has custom tools. What needs none is r itself.
-func (r *Request) forTarget(target API, free bool) *Request {
+func (r *Request) forTarget(n *Notes, target API, free bool) *Request {
+	if r.From != target {
+		r.noteWrong(n) // before all else: what the client has to change comes first
+	}
 	if r.From != target && r.Legacy && r.Parallel == nil { // function_call has room for one
 		told := *r
 		told.Parallel = new(bool)
 		r = &told
 	}
 	if r.From != target {
-		r = r.searching().knowingUser()
+		r = r.wellSpoken().searching().knowingUser()
 	}
 	if r.From == target || !slices.ContainsFunc(r.Tools, func(t Tool) bool { return t.needsStandIn(free) }) && !r.calledOthers(free) {
 		return r
