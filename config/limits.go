@@ -55,7 +55,7 @@ func (l *Limit) All(yield func(Rate, int64) bool) {
 }
 
 var (
-	limitScopes  = []string{"global", "project", "key", "customer", "feature", "user", "session", "tag", "model"}
+	limitScopes  = []string{"global", "project", "key", "customer", "feature", "user", "session", "tag", "model", "provider", "target"}
 	limitActions = []string{"block", "warn", "shadow"}
 )
 
@@ -103,7 +103,7 @@ var limitShape = object(limitProperties()...)
 
 func limitProperties() []property[Limit] {
 	all := []property[Limit]{
-		key("scope", "What is counted apart: "+strings.Join(limitScopes, ", ")+".", chosen(limitScopes, []string{"provider", "target"}), func(l *Limit) *string { return &l.Scope }),
+		key("scope", "What is counted apart: "+strings.Join(limitScopes, ", ")+".", chosen(limitScopes, nil), func(l *Limit) *string { return &l.Scope }),
 		key("tag", "For scope tag: the name of the tag.", text, func(l *Limit) *string { return &l.Tag }),
 		key("concurrent", "Calls at once.", count, func(l *Limit) *int64 { return &l.Slots }),
 		key("burst", "How much of the entry's one rate may come at once. Default: its amount.", count, func(l *Limit) *int64 { return &l.Burst }),

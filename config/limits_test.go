@@ -39,8 +39,6 @@ func TestBadCeilings(t *testing.T) {
 	check("{scope: global, concurrent: 5}", "global concurrent is limited in line 3 already")
 	check("{concurrent: 5}", "limits[1]: scope is missing")
 	check("{scope: keys, concurrent: 5}", `(did you mean "key"?)`)
-	check("{scope: target, concurrent: 5}", "target: not in this version")
-	check("{scope: provider, concurrent: 5}", "provider: not in this version")
 	check("{scope: key}", "limits[1]: it limits nothing")
 	check("{scope: tag, concurrent: 5}", "limits[1]: scope tag needs the name of the tag")
 	check("{scope: key, tag: x, concurrent: 5}", "limits[1].tag: it is for scope tag")

@@ -24,6 +24,8 @@ const (
 	Session  Scope = "session"
 	Tag      Scope = "tag"
 	Model    Scope = "model" // the name that the client asked for
+	Provider Scope = "provider"
+	Target   Scope = "target" // provider/model
 )
 
 // A Dimension is what a limit counts.

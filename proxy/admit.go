@@ -17,25 +17,33 @@ func (p *Proxy) admit(next Handler) Handler {
 		if len(x.state.rules) == 0 || r.Method != http.MethodPost {
 			return next(w, r, x)
 		}
-		d := p.demand(x)
+		d := callerDemand(x)
 		if len(d.Rules) == 0 {
 			return next(w, r, x)
 		}
 		c := &ceilings{decision: p.limits.Reserve(&d), at: time.Now(), input: d.Input, output: d.Output}
 		x.ceilings = c
-		if l := c.decision.Refused; l != nil {
-			p.metrics.limit(l)
-			return &Error{Code: RateLimited, Msg: c.decision.Reason(), RetryAfter: max(c.decision.Wait, time.Millisecond), NoRetry: c.decision.Wait > maxRetryAfter}
+		if err := p.judge(x, c); err != nil {
+			return err
 		}
-		if l := c.decision.Over; l != nil {
-			p.metrics.limit(l)
-			if l.Action == limits.Warn {
-				p.log.Warn("a limit is reached; the call goes on", "call", x.ID, "limit", l.Name())
-			}
-		}
-		p.keepAlive(c)
 		return next(w, r, x)
 	}
+}
+
+// judge makes a decision into a refusal, or keeps what it holds alive.
+func (p *Proxy) judge(x *Exchange, c *ceilings) *Error {
+	if l := c.decision.Refused; l != nil {
+		p.metrics.limit(l)
+		return &Error{Code: RateLimited, Msg: c.decision.Reason(), RetryAfter: max(c.decision.Wait, time.Millisecond), NoRetry: c.decision.Wait > maxRetryAfter}
+	}
+	if l := c.decision.Over; l != nil {
+		p.metrics.limit(l)
+		if l.Action == limits.Warn {
+			p.log.Warn("a limit is reached; the call goes on", "call", x.ID, "limit", l.Name())
+		}
+	}
+	p.keepAlive(c)
+	return nil
 }
 
 // maxRetryAfter is the longest wait that the vendors' SDKs keep to. At a longer
@@ -47,6 +55,7 @@ type ceilings struct {
 	decision      limits.Decision
 	at            time.Time // of the decision
 	input, output int64     // estimated
+	from          int       // the first of the call's attempts that it is for
 	beat          *time.Timer
 }
 
@@ -68,7 +77,12 @@ func (p *Proxy) keepAlive(c *ceilings) {
 // settleLimits replaces what was held by what was used. The last bytes of the
 // reply have not gone out yet: who reads them finds the room that was freed.
 func (p *Proxy) settleLimits(x *Exchange) {
-	c := x.ceilings
+	p.settle(x, x.spot)
+	p.settle(x, x.ceilings)
+}
+
+// settle settles what was held, once; later calls do nothing.
+func (p *Proxy) settle(x *Exchange, c *ceilings) {
 	if c == nil || c.beat == nil {
 		return
 	}
@@ -79,7 +93,7 @@ func (p *Proxy) settleLimits(x *Exchange) {
 // used is what all attempts of a call used. An attempt that did work that
 // nobody has counted has used what was estimated.
 func (c *ceilings) used(x *Exchange) (a limits.Actual) {
-	for _, t := range x.call.Attempts {
+	for _, t := range x.call.Attempts[c.from:] {
 		in, knowsIn := t.Usage.Input()
 		out, knowsOut := t.Usage.Output()
 		if !knowsIn && !knowsOut && t.Status == http.StatusOK && x.Endpoint.Metered {
@@ -90,12 +104,9 @@ func (c *ceilings) used(x *Exchange) (a limits.Actual) {
 	return a
 }
 
-// demand is what a call asks of the limits that are its caller's.
-func (p *Proxy) demand(x *Exchange) limits.Demand {
-	d := limits.Demand{Input: x.estimate, Output: expectedOutput(&x.View)}
-	if !x.Endpoint.Metered {
-		d.Input, d.Output = 0, 0
-	}
+// callerDemand is what a call asks of the limits that are its caller's.
+func callerDemand(x *Exchange) limits.Demand {
+	d := estimated(x)
 	d.Rules = make([]limits.Rule, 0, len(x.state.rules))
 	for _, r := range x.state.rules {
 		value, ok := x.value(r.Limit)
@@ -105,6 +116,14 @@ func (p *Proxy) demand(x *Exchange) limits.Demand {
 		}
 	}
 	return d
+}
+
+// estimated is what one attempt of a call may use.
+func estimated(x *Exchange) limits.Demand {
+	if !x.Endpoint.Metered {
+		return limits.Demand{}
+	}
+	return limits.Demand{Input: x.estimate, Output: expectedOutput(&x.View)}
 }
 
 // What a reply is expected to have, in tokens, where the request does not
@@ -153,12 +172,16 @@ func (x *Exchange) value(l *limits.Limit) (string, bool) {
 }
 
 // limitRules names limits once, not for every call.
-func limitRules(list []*limits.Limit) []limits.Rule {
-	rules := make([]limits.Rule, len(list))
-	for i, l := range list {
-		rules[i] = limits.Rule{Limit: l, Name: l.Name()}
+func limitRules(list []*limits.Limit) (callers, targets []limits.Rule) {
+	for _, l := range list {
+		r := limits.Rule{Limit: l, Name: l.Name()}
+		if l.Scope == limits.Provider || l.Scope == limits.Target {
+			targets = append(targets, r)
+			continue
+		}
+		callers = append(callers, r)
 	}
-	return rules
+	return callers, targets
 }
 
 // Limits returns how the limits stand that are in use.

@@ -75,6 +75,7 @@ type Exchange struct {
 	continues bool
 
 	ceilings *ceilings // nil: no limit is the caller's
+	spot     *ceilings // of the attempt under way; nil: its target has none
 
 	trace callTrace
 }

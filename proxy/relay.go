@@ -140,7 +140,7 @@ type failure struct {
 func (c *carrier) carry() error {
 	target, ok := c.first()
 	for ok {
-		f := c.try(target)
+		f := c.ask(target)
 		if f == nil {
 			return nil
 		}

@@ -114,7 +114,9 @@ type State struct {
 	providers []*Provider
 	byName    map[string]*Provider
 	routes    []*Route
-	rules     []limits.Rule // of Limits, without their values
+
+	rules       []limits.Rule // of Limits, without their values: those of callers
+	targetRules []limits.Rule // and those of providers and targets
 }
 
 // newState compiles settings. Breakers and catalogs of the old state (nil at
@@ -151,7 +153,7 @@ func newState(s Settings, old *State, transport *transport) (*State, error) {
 		st.providers = append(st.providers, p)
 		st.byName[ps.Name] = p
 	}
-	st.rules = limitRules(s.Limits)
+	st.rules, st.targetRules = limitRules(s.Limits)
 	for _, rs := range s.Routes {
 		r, err := newRoute(rs, st.byName)
 		if err != nil {
