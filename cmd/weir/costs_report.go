@@ -45,6 +45,7 @@ func newCostsReportCommand() *cobra.Command {
 	f.add(cmd, maxLimit)
 	flags := cmd.Flags()
 	flags.Lookup("since").DefValue, f.since = "30d", "30d"
+	flags.Lookup("limit").DefValue = "0" // not shown
 	flags.Lookup("limit").Usage = fmt.Sprintf("show at most `N` groups of each table, and the others as one (%d on a terminal, %d in HTML)", terminalRows, htmlRows)
 	flags.StringVar(&f.until, "until", "", "only calls before `WHEN`. Default now")
 	flags.BoolVar(&f.text, "text", false, "print the report of a terminal, into a pipe or a file, too")
@@ -248,12 +249,12 @@ func (g *gathering) gather(revenueFile string) (err error) {
 	for _, q := range []struct {
 		into *[]costs.Sum
 		by   []string
-	}{{&in.Sources, []string{"source"}}, {&in.Models, []string{"provider", "model"}}, {&in.Daily, []string{"day"}}} {
+	}{{&in.Sources, []string{"source"}}, {&in.Models, []string{"provider", "model"}}} {
 		if *q.into, err = g.sums(in.Since, in.Until, q.by...); err != nil {
 			return err
 		}
 	}
-	return firstError(g.history(), g.movers())
+	return firstError(g.days(), g.movers())
 }
 
 // resolve finds the ids that --where means by the names of keys and projects.
@@ -287,15 +288,62 @@ func (g *gathering) checkCustomers(file string) error {
 	return nil
 }
 
-// history is what the forecast goes by: this month, and the weeks before today.
-func (g *gathering) history() error {
-	now := g.in.Now
-	since := time.Date(now.Year(), now.Month(), now.Day()-costreport.HistoryDays, 0, 0, 0, 0, now.Location())
-	sums, err := g.sums(since, now.Add(time.Hour), "day")
-	for i := range sums {
-		g.in.History = append(g.in.History, costreport.DaySpend{Day: sums[i].Start, Cost: sums[i].Cost})
+// days are those of the report's time, and what the forecast goes by: this
+// month, and the weeks before today.
+func (g *gathering) days() error {
+	in, now := g.in, g.in.Now
+	start := time.Date(now.Year(), now.Month(), now.Day()-costreport.HistoryDays, 0, 0, 0, 0, now.Location())
+	end := now.Add(time.Hour)
+	if now.Location() == time.UTC { // whole days are summed already
+		var errs [2]error
+		var history []costs.Sum
+		in.Daily, errs[0] = g.sums(in.Since, in.Until, "day")
+		history, errs[1] = g.sums(start, end, "day")
+		g.spent(history)
+		return firstError(errs[:]...)
 	}
+	from, until := start, end
+	if in.Since.Before(from) {
+		from = in.Since
+	}
+	if in.Until.After(until) {
+		until = in.Until
+	}
+	hours, err := g.sums(from, until, "hour") // read once: there are many
+	in.Daily = daysOf(hours, in.Since, in.Until)
+	g.spent(daysOf(hours, start, end))
 	return err
+}
+
+// daysOf sums the hours from since until until by day.
+func daysOf(hours []costs.Sum, since, until time.Time) (days []costs.Sum) {
+	at := map[time.Time]int{}
+	for i := range hours {
+		t := hours[i].Start
+		if t.Before(since) || !t.Before(until) {
+			continue
+		}
+		day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
+		n, ok := at[day]
+		if !ok {
+			n = len(days)
+			at[day], days = n, append(days, costs.Sum{Start: day, Group: []string{day.Format(time.DateOnly)}})
+		}
+		days[n].Add(&hours[i])
+	}
+	return days
+}
+
+// spent takes the days that the forecast goes by.
+func (g *gathering) spent(days []costs.Sum) {
+	in := g.in
+	for i := range days {
+		day := days[i].Start
+		in.History = append(in.History, costreport.DaySpend{Day: day, Cost: days[i].Cost})
+		if day.Month() == in.Now.Month() && day.Year() == in.Now.Year() {
+			in.Unpriced += days[i].Unpriced
+		}
+	}
 }
 
 // movers compares with as long a time before, by customer where calls name
@@ -315,9 +363,19 @@ func (g *gathering) movers() error {
 		}
 		was, err := g.sums(before, in.Since, groups...)
 		in.MoversBy, in.Before, in.Run = by, partsOf(was), partsOf(now)
-		return err
+		return firstError(err, g.first(before))
 	}
 	return nil
+}
+
+// first finds where the ledger begins, if that is within the time before.
+func (g *gathering) first(before time.Time) error {
+	defer g.count()
+	days, err := g.calls.Costs(g.ctx, ledger.CostQuery{Until: g.in.Since, By: []string{"day"}})
+	if len(days) > 0 && days[len(days)-1].Start.After(before) {
+		g.in.First = days[len(days)-1].Start
+	}
+	return err
 }
 
 func partsOf(sums []costs.Sum) []costreport.Part {

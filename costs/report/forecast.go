@@ -56,12 +56,12 @@ const (
 
 // Land forecasts the month that now is in. days are whole days and the one
 // under way, in any order; days without a row cost nothing, from the first row on.
-func Land(days []DaySpend, now time.Time) Forecast {
+func Land(days []DaySpend, now time.Time) (f Forecast) {
 	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, now.Location())
 	end := first.AddDate(0, 1, 0)
 	today := midnight(now)
 	s := newSeries(days, today)
-	f := Forecast{ToDate: spent(days, first, end), History: len(s.cost)}
+	f = Forecast{ToDate: spent(days, first, end), History: len(s.cost)}
 	left := s.calendar(today, end)
 	if len(s.cost) == 0 && f.ToDate.IsZero() {
 		return f
@@ -73,6 +73,7 @@ func Land(days []DaySpend, now time.Time) Forecast {
 		}
 	}
 	before := dollars(f.ToDate) - running
+	defer f.clamp()
 	if len(s.cost) < enoughDays {
 		f.Method = RunRate
 		f.runRate(s, now, left, before, running)
@@ -98,6 +99,15 @@ func (f *Forecast) widen(before, running, off float64) {
 	}
 	if high.Cmp(f.P90) > 0 {
 		f.P90 = high
+	}
+}
+
+// clamp keeps figures in cents from falling below what was spent in fact.
+func (f *Forecast) clamp() {
+	for _, p := range []*costs.Money{&f.P10, &f.P50, &f.P90} {
+		if p.Cmp(f.ToDate) < 0 {
+			*p = f.ToDate
+		}
 	}
 }
 

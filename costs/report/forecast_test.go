@@ -81,7 +81,7 @@ func TestLandRunRate(t *testing.T) {
 func TestLandNeverBelowSpent(t *testing.T) {
 	now := time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC)
 	for _, n := range []int{0, 3, 20, 56} {
-		days := append(daily(now, n, func(time.Time, int) float64 { return 1 }), DaySpend{midnight(now), costs.USD("400")})
+		days := append(daily(now, n, func(time.Time, int) float64 { return 1 }), DaySpend{midnight(now), costs.USD("400.0049")})
 		f := Land(days, now)
 		if f.P10.Cmp(f.ToDate) < 0 || f.P50.Cmp(f.P10) < 0 || f.P90.Cmp(f.P50) < 0 {
 			t.Errorf("%d days: %+v, want to date <= P10 <= P50 <= P90", n, f)

@@ -22,6 +22,7 @@ type Input struct {
 	Models     []costs.Sum // by provider and model: those without a price are named
 	Daily      []costs.Sum // by day, of the report's time
 	History    []DaySpend  // of this month and the weeks before, for the forecast
+	Unpriced   int64       // attempts of this month, which are in no amount of History
 
 	MoversBy    string    // customer, feature or model
 	Before, Run []Part    // by MoversBy and model: the time before, as long, and the report's time
@@ -50,6 +51,7 @@ type Report struct {
 	Daily             []DaySpend
 
 	Forecast Forecast
+	Unknown  int64 // attempts of this month that the forecast knows nothing of
 	Budget   *costs.Money
 	Movers   []Mover
 	MoversBy string
@@ -88,7 +90,7 @@ const maxMovers = 10
 func Build(in Input) *Report {
 	r := &Report{
 		Since: in.Since, Until: in.Until, Now: in.Now, Budget: in.Budget, MoversBy: in.MoversBy, filter: in.Where,
-		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0, First: in.First,
+		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0, First: in.First, Unknown: in.Unpriced,
 	}
 	for _, k := range slices.Sorted(maps.Keys(in.Where)) {
 		r.Where = append(r.Where, k+"="+in.Where[k])
@@ -239,7 +241,7 @@ func (r *Row) ID() string {
 // Name is the row's group for people.
 func (r *Row) Name() string {
 	if r.More > 0 {
-		return fmt.Sprintf("and %d more", r.More)
+		return fmt.Sprintf("and %s more", Count(int64(r.More)))
 	}
 	if len(r.By) == 0 {
 		return "all"

@@ -130,7 +130,7 @@ func TestUnknownIsNoZero(t *testing.T) {
 	in := Input{Now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	sums := []costs.Sum{sum(3, 3, 3, "0", "dark")}
 	in.Sources, in.Models = sums, []costs.Sum{sum(3, 3, 3, "0", "p", "m")}
-	in.Breakdowns = []Breakdown{{[]string{"customer"}, sums}}
+	in.Breakdowns, in.Unpriced = []Breakdown{{[]string{"customer"}, sums}}, 3
 	r := Build(in)
 	var text, page bytes.Buffer
 	if err := errors.Join(r.WriteText(&text), r.WriteHTML(&page)); err != nil {
@@ -144,7 +144,8 @@ func TestUnknownIsNoZero(t *testing.T) {
 		t.Errorf("CSV: %s", got)
 	}
 	for name, got := range map[string]string{"text": text.String(), "page": page.String()} {
-		if !strings.Contains(got, "unknown") || !strings.Contains(got, "p · m") || !strings.Contains(got, "Not priced") {
+		if !strings.Contains(got, "unknown") || !strings.Contains(got, "p · m") || !strings.Contains(got, "Not priced") ||
+			!strings.Contains(got, "November 2026: what was spent is not known: 3 attempts are without a price.") || strings.Contains(got, "$0.00") {
 			t.Errorf("%s does not say what is unknown:\n%s", name, got)
 		}
 	}

@@ -74,7 +74,7 @@ func (t *Table) writeText(w io.Writer) {
 
 func (t *Table) cells(row *Row) []string {
 	s := &row.Sum
-	cells := []string{row.Name(), Cost(s), t.share(row), Count(s.Calls), perCall(s), Cents(s.Wasted), Count(s.Unpriced)}
+	cells := []string{row.Name(), Cost(s), t.share(row), Count(s.Calls), perCall(s), wasted(s), Count(s.Unpriced)}
 	if t.HasRevenue {
 		cells = append(cells, income(row), margin(row), marginShare(row))
 	}
@@ -97,6 +97,13 @@ func perCall(s *costs.Sum) string {
 		return "≥ " + small(m)
 	}
 	return small(m)
+}
+
+func wasted(s *costs.Sum) string {
+	if !Known(s) {
+		return "unknown"
+	}
+	return Cents(s.Wasted)
 }
 
 func income(row *Row) string {

@@ -18,21 +18,18 @@ type Fact struct {
 // Facts are the totals of the report's time.
 func (r *Report) Facts() []Fact {
 	t := &r.Total
-	facts := []Fact{{
-		Name: "Spent", Figure: Cost(t), Exact: t.Cost.String(), Command: r.Command,
-		Words: fmt.Sprintf("%s in %s; %s tokens in, %s out; list prices say %s", plural(t.Calls, "call", "calls"),
-			plural(t.Attempts, "attempt", "attempts"), short(inputTokens(t)), short(outputTokens(t)), Cents(t.List)),
-	}}
+	words := fmt.Sprintf("%s in %s; %s tokens in, %s out", plural(t.Calls, "call", "calls"), plural(t.Attempts, "attempt", "attempts"),
+		short(inputTokens(t)), short(outputTokens(t)))
+	if !t.List.IsZero() {
+		words += "; list prices say " + Cents(t.List)
+	}
+	facts := []Fact{{Name: "Spent", Figure: Cost(t), Exact: t.Cost.String(), Words: words, Command: r.Command}}
 	if perCall, ok := PerCall(t); ok {
 		facts = append(facts, Fact{Name: "A call", Figure: small(perCall), Exact: perCall.String(), Words: "on average", Command: r.Command})
 	}
-	facts = append(facts, Fact{
-		Name: "Wasted", Figure: Cents(t.Wasted), Exact: t.Wasted.String(), Command: r.WasteCommand(), Warn: dollars(t.Wasted) > 0.05*dollars(t.Cost),
-		Words: share(t.Wasted, t.Cost) + " of it: retries, fallbacks, aborted and broken replies",
-	}, Fact{
-		Name: "Estimated", Figure: Cents(t.Estimated), Exact: t.Estimated.String(), Command: r.sourceCommand("estimated"),
-		Words: fmt.Sprintf("%s of it, %s: the provider told no whole usage", share(t.Estimated, t.Cost), plural(t.Guessed, "attempt", "attempts")),
-	})
+	if Known(t) {
+		facts = append(facts, r.parts()...)
+	}
 	if t.Unpriced > 0 {
 		facts = append(facts, Fact{
 			Name: "Not priced", Figure: plural(t.Unpriced, "attempt", "attempts"), Command: r.sourceCommand("unpriced"), Warn: true,
@@ -48,6 +45,18 @@ func (r *Report) Facts() []Fact {
 		})
 	}
 	return facts
+}
+
+// parts are the parts of the cost that one would rather not have.
+func (r *Report) parts() []Fact {
+	t := &r.Total
+	return []Fact{{
+		Name: "Wasted", Figure: Cents(t.Wasted), Exact: t.Wasted.String(), Command: r.WasteCommand(), Warn: dollars(t.Wasted) > 0.05*dollars(t.Cost),
+		Words: share(t.Wasted, t.Cost) + " of it: retries, fallbacks, aborted and broken replies",
+	}, {
+		Name: "Estimated", Figure: Cents(t.Estimated), Exact: t.Estimated.String(), Command: r.sourceCommand("estimated"),
+		Words: fmt.Sprintf("%s of it, %s: the provider told no whole usage", share(t.Estimated, t.Cost), plural(t.Guessed, "attempt", "attempts")),
+	}}
 }
 
 func (r *Report) sourceCommand(source string) string {
@@ -70,11 +79,17 @@ func (r *Report) Landing() []string {
 	f := &r.Forecast
 	month := r.Now.Format("January 2006")
 	if f.Method == NoForecast {
+		if r.Unknown > 0 {
+			return []string{fmt.Sprintf("%s: what was spent is not known: %s without a price.", month, plural(r.Unknown, "attempt is", "attempts are"))}
+		}
 		return []string{month + ": nothing has been spent yet, and nothing is known to go by."}
 	}
 	lines := []string{
 		fmt.Sprintf("%s: %s to date; lands at %s, with 80%% likelihood between %s and %s.", month, Cents(f.ToDate), Cents(f.P50), Cents(f.P10), Cents(f.P90)),
 		f.method(),
+	}
+	if r.Unknown > 0 {
+		lines[1] += fmt.Sprintf(" %s of this month without a price, and not in it.", plural(r.Unknown, "attempt is", "attempts are"))
 	}
 	if r.Budget != nil {
 		lines = append(lines, f.against(*r.Budget))
