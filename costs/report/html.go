@@ -27,10 +27,13 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		MoversBy: shown(r.MoversBy), Before: r.before(), Compared: r.Compared,
 	}
 	if r.Forecast.Method != NoForecast {
-		v.Month = r.Now.Format("January 2006")
+		v.Month, v.MonthCommand = r.Now.Format("January 2006"), shown(r.monthCommand())
 		v.Lands, v.Band = moneyOf(r.Forecast.P50), r.band()
 	}
 	for _, f := range r.Facts() {
+		if !Known(&r.Total) {
+			f.Exact = "" // there is no amount that would be exact
+		}
 		v.Facts = append(v.Facts, htmlFact{f.Name, f.Figure, f.Exact, f.Words, shown(f.Command), f.Warn})
 	}
 	if !v.Empty {
@@ -55,10 +58,18 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return out.Flush()
 }
 
+// monthCommand lists the calls of the month to date, which need not be the report's time.
+func (r *Report) monthCommand() string {
+	month := *r
+	month.Since = time.Date(r.Now.Year(), r.Now.Month(), 1, 0, 0, 0, 0, r.Now.Location())
+	month.Until = r.Now.Add(time.Hour).Truncate(time.Hour)
+	return month.command(nil, nil)
+}
+
 // An htmlPage is what the page is made of.
 type htmlPage struct {
 	Title, Span, Made, Command string
-	Month                      string // empty: there is no forecast
+	Month, MonthCommand        string // empty: there is no forecast
 	Lands                      htmlMoney
 	Band                       htmlBand
 	Landing                    []string
@@ -288,6 +299,7 @@ type htmlDay struct {
 	Day              string
 	Cost             htmlMoney
 	Weekend, Running bool
+	Command          string // lists its calls; empty where it has none
 }
 
 const (
@@ -321,6 +333,9 @@ func (r *Report) days() (v htmlDays) {
 			bar.High = 0.7 // it is there
 		}
 		bar.Y = 100 - bar.High
+		if s.Calls > 0 || s.Attempts > 0 {
+			bar.Command = shown(r.command([]string{"day"}, []string{day.Format(time.DateOnly)}))
+		}
 		bar.Weekend = day.Weekday() == time.Saturday || day.Weekday() == time.Sunday
 		bar.Running = day.Equal(today)
 		v.Bars = append(v.Bars, bar)

@@ -61,7 +61,7 @@ func inputOf(customers ...costs.Sum) Input {
 		}
 		in.History = append(in.History, DaySpend{day, spend})
 		if i >= 29 {
-			in.Daily = append(in.Daily, costs.Sum{Start: day, Cost: spend})
+			in.Daily = append(in.Daily, costs.Sum{Start: day, Calls: weight, Attempts: weight, Cost: spend})
 		}
 	}
 	return in
@@ -262,6 +262,9 @@ func TestPageOfUnpricedCalls(t *testing.T) {
 	in.Sources[0].Group = []string{"unpriced"}
 	page := pageOf(t, in)
 	keepPage(t, "unpriced", page)
+	if strings.Contains(page, `<data value="0"`) || strings.Contains(page, "$0.00") {
+		t.Error("an unknown amount is shown as zero")
+	}
 	for _, table := range tableText.FindAllStringSubmatch(page, -1) {
 		if strings.Contains(table[2]+table[3], `data-usd`) || !strings.Contains(table[2], `<td class="cost">unknown</td>`) {
 			t.Errorf("an unknown cost is shown as known: %s", table[0])
