@@ -203,12 +203,11 @@ func (c *call) checkBlock(b *node, at string) *fault {
 	return nil
 }
 
-// checkTurns holds tool calls against their results.
+// checkTurns holds tool calls against their results. Who speaks first is free,
+// and so is their order: Anthropic has let go of both late in 2024
+// (github.com/anthropics/anthropic-sdk-typescript/issues/622).
 func checkTurns(c *call) *fault {
 	messages := c.body.get("messages").kids
-	if messages[0].get("role").text != "user" {
-		return invalid("messages: first message must use the \"user\" role")
-	}
 	open := map[string]bool{}
 	order := []string{}
 	for i := range messages {
