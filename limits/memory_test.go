@@ -162,6 +162,9 @@ func TestShadow(t *testing.T) {
 	if d := ask(m, 0, 0, rule(l, "a")); d.Over != l || d.Refused != nil {
 		t.Error("the second call is refused, or not said to be over")
 	}
+	if used := m.Status()[0].Used; used != 1 {
+		t.Errorf("a call that would have been refused is charged: used %d, want 1", used)
+	}
 }
 
 func TestBoundedCounters(t *testing.T) {
@@ -351,4 +354,16 @@ func TestLateSettlement(t *testing.T) {
 	if left := m.Status(); len(left) != 1 || left[0].Used != 40 {
 		t.Errorf("%+v after a call that used 40 more than it was charged for when it expired", left)
 	}
+}
+
+// BenchmarkDecisionParallel is the same by all processors at once, on one value.
+func BenchmarkDecisionParallel(b *testing.B) {
+	m, d := benchDemand()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		own := *d
+		for pb.Next() {
+			m.Settle(m.Reserve(&own).Hold, Actual{Input: 900, Output: 200})
+		}
+	})
 }
