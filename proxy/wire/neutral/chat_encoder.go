@@ -321,7 +321,7 @@ func (t *Thought) merge(s *Thought) {
 		t.ID = s.ID
 	}
 	if sealed(s) && s.From != "" {
-		t.From = s.From
+		t.From, t.Format = s.From, s.Format
 	}
 }
 

@@ -262,6 +262,7 @@ func (e *chatWriter) thoughts(list []*Thought) {
 	text := ""
 	for _, t := range list {
 		switch {
+		case e.own() && t.Format != "": // in the details
 		case t.From == Chat && t.Sealed == "" && (e.own() || !e.openAI):
 			if text != "" && t.Text != "" {
 				text += "\n\n"
@@ -283,7 +284,7 @@ func (e *chatWriter) thoughts(list []*Thought) {
 func (w *jsonw) details(list []*Thought) {
 	at := 0
 	for _, t := range list {
-		if !sealed(t) {
+		if !sealed(t) && t.Format == "" {
 			continue
 		}
 		if at == 0 {
@@ -302,21 +303,31 @@ func sealed(t *Thought) bool { return t.Signature != "" || t.Sealed != "" }
 
 // detail writes one thought and its seal.
 func (w *jsonw) detail(t *Thought, index int) {
+	from, format := t.From, chatFormats[t.From]
+	if t.Format != "" { // a chat server's own, which stays bare
+		from, format = Chat, t.Format
+	}
+	kind, words := "reasoning.text", "text"
+	switch {
+	case t.Sealed != "":
+		kind = "reasoning.encrypted"
+	case t.Summary && t.Format != "":
+		kind = "reasoning.summary"
+	}
+	if t.Summary {
+		words = "summary"
+	}
 	w.obj()
+	w.strKey("type", kind)
+	w.strIf("id", t.ID)
+	w.strIf(words, t.Text)
 	if t.Sealed != "" {
-		w.strKey("type", "reasoning.encrypted")
-		w.strIf("id", t.ID)
-		w.strIf(map[bool]string{true: "summary", false: "text"}[t.Summary], t.Text)
-		w.strKey("data", wrapped(t.From, t.Sealed))
-	} else {
-		w.strKey("type", "reasoning.text")
-		w.strIf("id", t.ID)
-		w.strIf(map[bool]string{true: "summary", false: "text"}[t.Summary], t.Text)
+		w.strKey("data", wrapped(from, t.Sealed))
 	}
 	if t.Signature != "" {
-		w.strKey("signature", wrapped(t.From, t.Signature))
+		w.strKey("signature", wrapped(from, t.Signature))
 	}
-	w.strIf("format", chatFormats[t.From])
+	w.strIf("format", format)
 	w.intKey("index", int64(index))
 	w.endObj()
 }

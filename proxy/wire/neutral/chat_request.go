@@ -444,6 +444,9 @@ func (x *chatDetail) thought() (t Thought, ok bool) {
 	if x.Text == "" && x.Summary != "" {
 		t.Text, t.Summary = x.Summary, true
 	}
+	if !strings.HasPrefix(x.Signature, sealPrefix) && !strings.HasPrefix(x.Data, sealPrefix) {
+		t.Format = x.Format
+	}
 	if x.Signature != "" {
 		t.From, t.Signature = x.unwrap(x.Signature)
 	}

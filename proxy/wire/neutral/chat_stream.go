@@ -302,14 +302,14 @@ func (s *chatDecoding) detail(t Thought, key string, emit func(*Event)) {
 	}
 	again := s.open >= 0 && s.kind == Thinking && s.thought == "" && sealed(&t) && t.Text == s.plain.String()
 	if !again && (s.open < 0 || s.kind != Thinking || s.thought != key) {
-		s.begin(&Part{Kind: Thinking, Thought: &Thought{ID: t.ID, From: t.From, Summary: t.Summary}}, emit)
+		s.begin(&Part{Kind: Thinking, Thought: &Thought{ID: t.ID, From: t.From, Summary: t.Summary, Format: t.Format}}, emit)
 	}
 	s.thought = key
 	if t.Text != "" && !again {
 		emit(&Event{Kind: TextDelta, Choice: s.index, Index: s.open, Text: t.Text})
 	}
 	if sealed(&t) {
-		seal := Thought{ID: t.ID, Signature: t.Signature, Sealed: t.Sealed, From: t.From}
+		seal := Thought{ID: t.ID, Signature: t.Signature, Sealed: t.Sealed, From: t.From, Format: t.Format}
 		emit(&Event{Kind: SealDelta, Choice: s.index, Index: s.open, Part: &Part{Kind: Thinking, Thought: &seal}})
 	}
 }

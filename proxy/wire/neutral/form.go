@@ -223,6 +223,7 @@ type Thought struct {
 	Signature string // Anthropic signature, Gemini thoughtSignature
 	Sealed    string // Anthropic redacted_thinking data, Responses encrypted_content
 	From      API
+	Format    string // chat: how a server names the form of a seal that it has itself given or handed on (OpenRouter); "" = it has not
 }
 
 // A Citation points from text to its source.

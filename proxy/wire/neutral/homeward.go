@@ -2,7 +2,8 @@ package neutral
 
 // Homeward takes out of a request that goes to an upstream of the client's own
 // dialect what other vendors' models have left in it by way of the gateway:
-// their seals, on calls and on reasoning, which that upstream would refuse. The
+// their seals, on calls and on reasoning, which that upstream would refuse. What a
+// chat server hands on of other vendors in its own way (OpenRouter) stays. The
 // request's turns are copied where they change. Messages have more to lose than
 // that, and lose it as they are written.
 func Homeward(r *Request, n *Notes) {
@@ -15,7 +16,7 @@ func Homeward(r *Request, n *Notes) {
 			// Gemini alone seals calls. What looks like a seal of another's is forged, and the result's id would not have it.
 			return p.Call.Signature != "" && (p.Call.From != r.From || r.From != Generate)
 		case p.Kind == Thinking:
-			return p.Thought.From != r.From
+			return p.Thought.From != r.From && p.Thought.Format == ""
 		}
 		return false
 	}

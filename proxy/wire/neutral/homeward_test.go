@@ -63,3 +63,58 @@ func TestHomewardForged(t *testing.T) {
 		}
 	}
 }
+
+// TestHomewardKeepsOwn: reasoning that a server of the client's own dialect has
+// given in another vendor's form (OpenRouter) goes back as it came; Weir's own
+// seals beside it are taken out.
+func TestHomewardKeepsOwn(t *testing.T) {
+	kept := []string{
+		`{"type":"reasoning.text","text":"hm","signature":"c2ln","format":"anthropic-claude-v1","index":0}`,
+		`{"type":"reasoning.summary","summary":"so","format":"openai-responses-v1","index":1}`,
+		`{"type":"reasoning.encrypted","id":"rs_1","data":"eGFp","format":"xai-responses-v1","index":2}`,
+		`{"type":"reasoning.encrypted","id":"tool_1","data":"ZGF0YQ==","format":"google-gemini-v1","index":3}`,
+	}
+	ours := `{"type":"reasoning.text","text":"ours","signature":"` + Wrap(Messages, "zzzz") + `","format":"anthropic-claude-v1","index":4}`
+	body := `{"model":"m","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_details":[` + strings.Join(kept, ",") + "," + ours + `]},{"role":"user","content":"c"}]}`
+	r, err := byAPI(Chat).DecodeRequest([]byte(body), "m", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := Notes{}
+	Homeward(r, &n)
+	out, err := byAPI(Chat).EncodeRequest(r, &n)
+	if err != nil || HoldsSeals(out) || bytes.Contains(out, []byte("ours")) || strings.Join(n.Dropped, " ") != memberName(Chat, FeatureThoughts) {
+		t.Errorf("%v, %q: %s", err, n.Dropped, out)
+	}
+	if want := `"reasoning_details":[` + strings.Join(kept, ",") + "]"; !bytes.Contains(out, []byte(want)) {
+		t.Errorf("%s\nnot in %s", want, out)
+	}
+}
+
+// TestOwnDetailsInReplies: such reasoning in a reply that Weir writes anew for a
+// client of the server's own dialect is not sealed, a stream or not.
+func TestOwnDetailsInReplies(t *testing.T) {
+	detail := `{"type":"reasoning.text","text":"hm","signature":"c2ln","format":"anthropic-claude-v1","index":0}`
+	r := &Request{From: Chat}
+	reply, err := chatCodec.DecodeReply([]byte(`{"id":"x","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"b","reasoning_details":[` + detail + `]}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := chatCodec.EncodeReply(reply, r)
+	dec, enc := chatCodec.NewDecoder(), chatCodec.NewEncoder(r)
+	var stream []byte
+	for _, data := range []string{
+		`{"id":"x","choices":[{"index":0,"delta":{"role":"assistant","reasoning_details":[{"type":"reasoning.text","text":"hm","format":"anthropic-claude-v1","index":0}]}}]}`,
+		`{"id":"x","choices":[{"index":0,"delta":{"reasoning_details":[{"type":"reasoning.text","signature":"c2ln","format":"anthropic-claude-v1","index":0}]}}]}`,
+		`{"id":"x","choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"stop"}]}`, `[DONE]`,
+	} {
+		if err := dec.Event("", []byte(data), func(e *Event) { stream = enc.Append(stream, e) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, out := range [][]byte{whole, stream} {
+		if HoldsSeals(out) || !bytes.Contains(out, []byte(`"reasoning_details":[`+detail+"]")) {
+			t.Errorf("not as it came: %s", out)
+		}
+	}
+}
