@@ -86,7 +86,7 @@ func (f *reportFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer db.Close() // nothing is written
-	g := &gathering{ctx: cmd.Context(), calls: ledger.NewCalls(db, c.Spool.Dir), in: in, by: f.by}
+	g := &gathering{ctx: cmd.Context(), calls: ledger.NewCalls(db, c.Spool.Dir), in: in, by: f.by, rows: f.html == "" && !f.asText(cmd.OutOrStdout())}
 	p := startProgress(cmd.ErrOrStderr(), "costs report, by the query")
 	g.count = func() { p.rows.Add(1) }
 	err = g.gather(f.revenue)
@@ -213,6 +213,7 @@ type gathering struct {
 	calls *ledger.Calls
 	in    *costreport.Input
 	by    []string
+	rows  bool // of the breakdowns alone are wanted
 	count func()
 }
 
@@ -245,6 +246,12 @@ func (g *gathering) gather(revenueFile string) (err error) {
 			return err
 		}
 		in.Breakdowns = append(in.Breakdowns, costreport.Breakdown{By: groups, Sums: sums})
+	}
+	if g.rows {
+		return nil
+	}
+	if in.Names, err = g.calls.Names(g.ctx); err != nil {
+		return err
 	}
 	for _, q := range []struct {
 		into *[]costs.Sum

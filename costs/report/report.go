@@ -28,9 +28,10 @@ type Input struct {
 	Before, Run []Part    // by MoversBy and model: the time before, as long, and the report's time
 	First       time.Time // the first day of the time before that anything is recorded of; zero: none
 
-	Revenue Revenue      // nil: not given
-	Budget  *costs.Money // of a month; nil: not given
-	Limit   int          // rows of a breakdown; what is more is one row
+	Revenue Revenue           // nil: not given
+	Budget  *costs.Money      // of a month; nil: not given
+	Limit   int               // rows of a breakdown; what is more is one row
+	Names   map[string]string // of projects and keys, by id, for people
 }
 
 // A Breakdown is the report's time by some groups, the most expensive first.
@@ -59,6 +60,7 @@ type Report struct {
 	First    time.Time
 
 	filter map[string]string
+	names  map[string]string
 	daily  []costs.Sum
 }
 
@@ -82,6 +84,8 @@ type Row struct {
 	Income *costs.Money // nil: unknown
 	// Command lists the row's calls; empty where there is no such filter.
 	Command string
+
+	names map[string]string
 }
 
 const maxMovers = 10
@@ -89,7 +93,7 @@ const maxMovers = 10
 // Build makes a report.
 func Build(in Input) *Report {
 	r := &Report{
-		Since: in.Since, Until: in.Until, Now: in.Now, Budget: in.Budget, MoversBy: in.MoversBy, filter: in.Where,
+		Since: in.Since, Until: in.Until, Now: in.Now, Budget: in.Budget, MoversBy: in.MoversBy, filter: in.Where, names: in.Names,
 		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0, First: in.First, Unknown: in.Unpriced,
 	}
 	for _, k := range slices.Sorted(maps.Keys(in.Where)) {
@@ -134,7 +138,7 @@ func (r *Report) table(b Breakdown, revenue Revenue, limit int) Table {
 	seen := map[string]bool{}
 	for i, s := range b.Sums {
 		t.Total.Add(&b.Sums[i])
-		row := Row{By: b.By, Group: s.Group, Sum: s, Command: r.command(b.By, s.Group)}
+		row := Row{By: b.By, Group: s.Group, Sum: s, Command: r.command(b.By, s.Group), names: r.names}
 		if t.HasRevenue {
 			seen[s.Group[0]] = true
 			row.Income = revenue.of(s.Group[0])
@@ -249,6 +253,9 @@ func (r *Row) Name() string {
 	names := make([]string, len(r.Group))
 	for i, g := range r.Group {
 		names[i] = groupName(g)
+		if name, ok := r.names[g]; ok && (r.By[i] == "key" || r.By[i] == "project") {
+			names[i] = name
+		}
 	}
 	return strings.Join(names, " · ")
 }

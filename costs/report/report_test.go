@@ -207,3 +207,14 @@ func TestCommands(t *testing.T) {
 	check("prompt", "p", "")
 	check("tag:env", "~", "")
 }
+
+// Keys and projects are shown by their names, and named to machines by their ids.
+func TestNamesOfKeys(t *testing.T) {
+	in := smallInput()
+	in.Revenue, in.Names = nil, map[string]string{"key_1": "ci", "acme": "no key"}
+	in.Breakdowns = []Breakdown{{[]string{"key"}, []costs.Sum{sum(1, 1, 0, "1", "key_1")}}, {[]string{"customer"}, []costs.Sum{sum(1, 1, 0, "1", "acme")}}}
+	rows := Build(in).Rows()
+	if rows[0].Name() != "ci" || rows[0].ID() != "key=key_1" || rows[0].group() != "key_1" || rows[1].Name() != "acme" {
+		t.Errorf("%+v", rows)
+	}
+}
