@@ -508,7 +508,11 @@ func (e *chatWriter) opaque(p *Part) {
 		e.w.raw(p.Raw)
 		return
 	}
-	e.refuse("messages", "a part of the conversation is of a kind that only its own vendor knows: %s", opaqueType(p))
+	member := map[API]string{Responses: "input", Generate: "contents"}[e.r.From]
+	if member == "" {
+		member = "messages"
+	}
+	e.refuse(member, "a part of the conversation is of a kind that only its own vendor knows: %s; leave it out, or send the call to that vendor's model", opaqueType(p))
 }
 
 // opaqueType is the type that a foreign part says it has.

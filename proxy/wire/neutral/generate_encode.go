@@ -19,7 +19,7 @@ type generateWriter struct {
 
 // encodeGenerate writes a generateContent body.
 func encodeGenerate(r *Request, n *Notes) ([]byte, error) {
-	r = r.forTarget(n, Generate, false)
+	r = r.forTarget(n, Generate, false).showing()
 	w := &generateWriter{r: r, n: n, model: geminiNamed(r.Model), own: r.From == Generate, names: map[string]string{}, order: map[string]int{}}
 	w.b = make([]byte, 0, 2048+bulk(r.Turns))
 	w.obj()
