@@ -96,6 +96,9 @@ func Build(in Input) *Report {
 		Since: in.Since, Until: in.Until, Now: in.Now, Budget: in.Budget, MoversBy: in.MoversBy, filter: in.Where, names: in.Names,
 		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0, First: in.First, Unknown: in.Unpriced,
 	}
+	if !r.Compared {
+		r.Movers = nil // that all is new is no news
+	}
 	for _, k := range slices.Sorted(maps.Keys(in.Where)) {
 		r.Where = append(r.Where, k+"="+in.Where[k])
 	}

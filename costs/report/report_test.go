@@ -218,3 +218,11 @@ func TestNamesOfKeys(t *testing.T) {
 		t.Errorf("%+v", rows)
 	}
 }
+
+func TestNothingMovedAgainstNothing(t *testing.T) {
+	in := smallInput()
+	in.Before = nil
+	if r := Build(in); len(r.Movers) > 0 || r.Compared {
+		t.Errorf("%+v: all is new, want no movers", r.Movers)
+	}
+}
