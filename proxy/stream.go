@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -117,7 +118,7 @@ type eventRelay struct {
 // relayEvents copies an event stream, whole events at a time, with a flush
 // for each read.
 func (a *attempt) relayEvents(body io.Reader) *failure {
-	a.readStream(wire.StreamOptions{StripUsage: a.asked && a.carry == nil})
+	a.readStream(wire.StreamOptions{StripUsage: a.asked && a.carry == nil, Whole: a.carry != nil})
 	e := &eventRelay{a: a}
 	buf := eventBuffers.Get().(*[]byte)
 	defer eventBuffers.Put(buf)
@@ -159,6 +160,9 @@ func (e *eventRelay) forward(out []byte) *failure {
 	if a.carry != nil {
 		if s.Failed() != nil {
 			return a.told(s.Failed()) // in another dialect's words it cannot pass
+		}
+		if s.Overlong() {
+			return a.overlong()
 		}
 		var err error
 		a.carry.used = a.stream.Reading()
@@ -338,6 +342,13 @@ func (a *attempt) cut(err error) *failure {
 	}
 	msg := "The provider " + a.target.Provider.Name + " broke its reply off before the end."
 	return &failure{spent: true, again: true, elsewhere: true, err: &Error{Code: UpstreamTruncated, Msg: msg, Err: err}}
+}
+
+// overlong is a carried stream with an event that is too long to be read.
+func (a *attempt) overlong() *failure {
+	msg := fmt.Sprintf("The provider %s sent an event of over %d MiB, which is the most that is held of one to write it anew for this API; ask without stream, or by the provider's own API.",
+		a.target.Provider.Name, wire.MaxWholeEvent>>20)
+	return &failure{spent: true, elsewhere: true, err: &Error{Code: UpstreamInvalid, Msg: msg}}
 }
 
 // told is an error that the upstream sent inside a stream before any content.

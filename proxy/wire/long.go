@@ -36,7 +36,7 @@ const maxField = 64
 // it is understood, it is taken for content, and for one that may have an id.
 func (s *Stream) openLong() {
 	s.long = longEvent{open: true, field: s.long.field[:0], name: s.long.name[:0]}
-	s.content, s.sawID = true, true
+	s.content, s.sawID, s.overlong = true, true, true
 	s.event = event{lines: idle(s.event.lines)}
 	s.facts.reset(s.api, &s.read)
 	s.scan.reset(&s.facts)

@@ -11,18 +11,25 @@ type StreamOptions struct {
 	// StripUsage takes out the chunk that holds nothing but usage, since it
 	// was asked for on behalf of a client that did not ask.
 	StripUsage bool
+	// Whole holds events up to MaxWholeEvent, since they are to be understood
+	// and written anew.
+	Whole bool
 }
 
 // maxEvent bounds what is held of an event. A longer one, such as the end of a
 // Responses stream with pictures in it, is read as it passes.
 const maxEvent = 1 << 20
 
+// MaxWholeEvent bounds, in bytes, what is held of an event that is to be
+// understood: one with a picture in it has several MB.
+const MaxWholeEvent = 16 << 20
+
 // maxIdle bounds the buffers that a Stream or Reply keeps for its next use.
 const maxIdle = 64 << 10
 
 // A Stream reads server-sent events as they pass and lets whole ones go. How
 // the bytes are cut into pieces changes nothing of what it says. It holds at
-// most maxEvent bytes and a piece.
+// most maxEvent bytes and a piece, or MaxWholeEvent.
 type Stream struct {
 	api     API
 	opts    StreamOptions
@@ -41,6 +48,7 @@ type Stream struct {
 
 	content, done, finished, sawID bool
 	ending, cutOff                 bool // End is under way; it found an event that is not whole
+	overlong                       bool // an event was longer than what is held
 }
 
 // An event is what has been read of one. Offsets are from its first byte.
@@ -104,6 +112,18 @@ func (s *Stream) Finished() bool { return s.finished }
 // Failed returns the error that the upstream told in the stream, or nil.
 func (s *Stream) Failed() *Failure { return s.read.Err }
 
+// Overlong reports whether an event was longer than what is held of one, so
+// that pieces of it went on.
+func (s *Stream) Overlong() bool { return s.overlong }
+
+// limit is how many bytes of an event are held.
+func (s *Stream) limit() int {
+	if s.opts.Whole {
+		return MaxWholeEvent
+	}
+	return maxEvent
+}
+
 // SawID reports whether an event had an id: after it, a comment between
 // events would be taken for an event by some clients.
 func (s *Stream) SawID() bool { return s.sawID }
@@ -150,7 +170,7 @@ func (s *Stream) bounded(out []byte, cut bool) []byte {
 	if cut {
 		out = s.out
 	}
-	if len(s.held)-s.gone <= maxEvent {
+	if len(s.held)-s.gone <= s.limit() {
 		return out
 	}
 	if !cut {
@@ -287,7 +307,7 @@ func (s *Stream) field(ev []byte, from, to int) {
 // dispatch reads a whole event and reports whether it is to be taken out.
 func (s *Stream) dispatch(ev []byte) (strip bool) {
 	e := &s.event
-	if len(ev) > maxEvent && !s.ending {
+	if len(ev) > s.limit() && !s.ending {
 		s.openLong()
 		s.passLong(ev)
 		s.closeLong()
