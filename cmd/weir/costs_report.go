@@ -390,7 +390,7 @@ func partsOf(sums []costs.Sum) []costreport.Part {
 	for i, s := range sums {
 		input, _ := s.Usage.Input()
 		output, _ := s.Usage.Output()
-		parts[i] = costreport.Part{Group: s.Group[0], Model: s.Group[len(s.Group)-1], Calls: s.Calls, Tokens: input + output, Cost: s.Cost}
+		parts[i] = costreport.Part{Group: s.Group[0], Model: s.Group[len(s.Group)-1], Calls: s.Calls, Tokens: input + output, Cost: s.Cost, Unpriced: s.Unpriced}
 	}
 	return parts
 }

@@ -112,8 +112,9 @@ type htmlMover struct {
 }
 
 func (r *Report) htmlMover(m *Mover) htmlMover {
+	before, now := m.sums()
 	return htmlMover{
-		Name: cut(shown(groupName(m.Group))), Change: signedOf(m.Change), Before: moneyOf(m.Before), Now: moneyOf(m.Now), Why: m.why(),
+		Name: cut(shown(groupName(m.Group))), Change: signedOf(m.Change), Before: costOf(before), Now: costOf(now), Why: m.why(),
 		Command: shown(r.MoverCommand(*m)), Up: m.Change.Sign() > 0,
 	}
 }

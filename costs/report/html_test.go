@@ -98,7 +98,7 @@ func fixedInput() Input {
 	dark := sumOf("umbrella", 55, "0")
 	dark.Unpriced = dark.Attempts
 	in := inputOf(acme, globex, free, dark)
-	in.Before = []Part{{"acme", "gpt-4o-mini", 30_000, 34_500_000, costs.USD("520.1")}, {"globex", "gpt-4o-mini", 12_000, 13_800_000, costs.USD("80")}}
+	in.Before = []Part{{Group: "acme", Model: "gpt-4o-mini", Calls: 30_000, Tokens: 34_500_000, Cost: costs.USD("520.1")}, {Group: "globex", Model: "gpt-4o-mini", Calls: 12_000, Tokens: 13_800_000, Cost: costs.USD("80")}}
 	in.Revenue = Revenue{"acme": {costs.USD("790"), 2}, "globex": {costs.USD("400"), 3}, "hooli": {costs.USD("49"), 4}}
 	budget := costs.USD("900")
 	in.Budget = &budget
@@ -189,7 +189,7 @@ func TestHTMLEscapes(t *testing.T) {
 		rows = append(rows, sumOf(name, int64(100+i), "1.5"))
 	}
 	in := inputOf(rows...)
-	in.Before = []Part{{evil[0], "m", 1, 1, costs.USD("9")}}
+	in.Before = []Part{{Group: evil[0], Model: "m", Calls: 1, Tokens: 1, Cost: costs.USD("9")}}
 	in.Where = map[string]string{"feature": evil[1]}
 	page := pageOf(t, in)
 	keepPage(t, "names", page)

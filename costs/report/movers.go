@@ -16,6 +16,8 @@ type Part struct {
 	Calls  int64
 	Tokens int64 // of all token meters
 	Cost   costs.Money
+
+	Unpriced int64 // attempts that are not in Cost
 }
 
 // A Mover is a group whose cost changed between two periods of one length, and
@@ -29,7 +31,8 @@ type Mover struct {
 	TokensPerCall costs.Money `json:"tokens_per_call_usd"` // longer or shorter calls
 	Mix           costs.Money `json:"model_mix_usd"`       // of the models that served them
 	Price         costs.Money `json:"price_usd"`           // of a token: price rows, cache hits, tiers, tools
-	New, Gone     bool        // it cost nothing before; it costs nothing now
+	New, Gone     bool        // it was not there before; it is not there now
+	Unpriced      [2]int64    `json:"unpriced_attempts"` // attempts before and now that have no price: the change is not known whole
 }
 
 // Movers returns up to limit groups by the size of their change, the largest first.
@@ -82,6 +85,7 @@ func (m *movement) add(period int, p Part) {
 		sum.Calls += p.Calls
 		sum.Tokens += p.Tokens
 		sum.Cost = sum.Cost.Add(p.Cost)
+		sum.Unpriced += p.Unpriced
 	}
 }
 
@@ -91,7 +95,8 @@ func (m *movement) mover(name string) Mover {
 	before, now := m.total[0], m.total[1]
 	out := Mover{
 		Group: name, Before: before.Cost, Now: now.Cost, Change: now.Cost.Sub(before.Cost),
-		New: before.Cost.IsZero(), Gone: now.Cost.IsZero(),
+		Unpriced: [2]int64{before.Unpriced, now.Unpriced},
+		New:      before.Cost.IsZero() && before.Unpriced == 0, Gone: now.Cost.IsZero() && now.Unpriced == 0,
 	}
 	if before.Calls == 0 || now.Calls == 0 || before.Tokens == 0 || now.Tokens == 0 {
 		out.Volume = out.Change // there is nothing to compare a call with
@@ -139,6 +144,8 @@ func quo(r *big.Rat, n int64) *big.Rat { return new(big.Rat).Quo(r, new(big.Rat)
 // Cause is the largest cause of the change, in words.
 func (m Mover) Cause() string {
 	switch {
+	case m.Unpriced != [2]int64{}:
+		return "not known whole: a part has no price"
 	case m.New:
 		return "new"
 	case m.Gone:

@@ -27,6 +27,9 @@ func TestMoverCauses(t *testing.T) {
 	check("a price cut", old, []Part{part("small", 100, 100_000, "0.5"), part("large", 100, 100_000, "5")}, "a cheaper token (price, tier or more cache hits)")
 	check("a new customer", nil, old, "new")
 	check("one that left", old, nil, "gone")
+	dark := Part{Group: "acme", Model: "dark", Calls: 100, Tokens: 100_000, Unpriced: 100}
+	check("one whose calls have no price now", old, []Part{dark}, "not known whole: a part has no price")
+	check("one whose calls had no price", []Part{dark}, old, "not known whole: a part has no price")
 }
 
 // The causes add up to the change, to the last digit.

@@ -43,8 +43,8 @@ func smallInput() Input {
 		},
 		Models:   []costs.Sum{sum(47, 47, 17, "0.0000012", "local", "llama")},
 		MoversBy: "customer", Budget: &budget,
-		Before: []Part{{"acme", "gpt-5", 500, 600_000, costs.USD("50")}, {"left", "gpt-5", 5, 600, costs.USD("1")}},
-		Run:    []Part{{"acme", "gpt-5", 1200, 1_440_000, costs.USD("120.004000000000000001")}, {`<script>alert("1")</script>`, "gpt-5", 300, 1000, costs.USD("45.5")}},
+		Before: []Part{{Group: "dark", Model: "gpt-5", Calls: 9, Tokens: 90, Cost: costs.USD("2")}, {Group: "acme", Model: "gpt-5", Calls: 500, Tokens: 600_000, Cost: costs.USD("50")}, {Group: "left", Model: "gpt-5", Calls: 5, Tokens: 600, Cost: costs.USD("1")}},
+		Run:    []Part{{Group: "dark", Model: "m", Calls: 7, Tokens: 70, Unpriced: 7}, {Group: "acme", Model: "gpt-5", Calls: 1200, Tokens: 1_440_000, Cost: costs.USD("120.004000000000000001")}, {Group: `<script>alert("1")</script>`, Model: "gpt-5", Calls: 300, Tokens: 1000, Cost: costs.USD("45.5")}},
 		Revenue: Revenue{
 			"acme": {costs.USD("100"), 2}, `<script>alert("1")</script>`: {costs.USD("900"), 3}, "quiet": {costs.USD("20"), 4}, "dark": {costs.USD("5"), 5},
 		},

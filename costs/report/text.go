@@ -142,7 +142,8 @@ func (r *Report) writeMovers(w io.Writer) {
 	aligned(w, func(t io.Writer) {
 		for i := range r.Movers {
 			m := &r.Movers[i]
-			fmt.Fprintf(t, "%s\t%s\t%s → %s\t%s\n", plain(groupName(m.Group)), signed(m.Change), Cents(m.Before), Cents(m.Now), m.why())
+			before, now := m.sums()
+			fmt.Fprintf(t, "%s\t%s\t%s → %s\t%s\n", plain(groupName(m.Group)), signed(m.Change), Cost(before), Cost(now), m.why())
 		}
 	})
 }

@@ -137,9 +137,14 @@ func (r *Report) before() string {
 	return text
 }
 
+// sums are what it cost before and now, as far as that is known.
+func (m *Mover) sums() (before, now *costs.Sum) {
+	return &costs.Sum{Cost: m.Before, Unpriced: m.Unpriced[0]}, &costs.Sum{Cost: m.Now, Unpriced: m.Unpriced[1]}
+}
+
 // why is the parts of a mover's change.
 func (m *Mover) why() string {
-	if m.New || m.Gone {
+	if m.New || m.Gone || m.Unpriced != [2]int64{} {
 		return m.Cause()
 	}
 	parts := []string{}
