@@ -1,6 +1,7 @@
 package neutral
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -490,8 +491,8 @@ func (d *chatTurns) content(c *chatContent, at string) []Part {
 			continue
 		}
 		p := x.part()
-		if x.Type == "" && p.Kind == Opaque && d.r != nil {
-			d.r.wrongly(at+".content["+strconv.Itoa(i)+"].type", "must be given")
+		if d.r != nil {
+			x.whole(d.r, at+".content["+strconv.Itoa(i)+"].", p.Kind)
 		}
 		if p.Kind == Text && p.Text == "" && p.Cache == nil {
 			continue
@@ -507,6 +508,19 @@ func (d *chatTurns) content(c *chatContent, at string) []Part {
 		parts = append(parts, p)
 	}
 	return parts
+}
+
+// whole notes what a part lacks to be of its type, or has beside it.
+func (x *chatPart) whole(r *Request, at string, kind Kind) {
+	media := x.ImageURL != nil || x.VideoURL != nil || x.InputAudio != nil || x.File != nil
+	switch {
+	case kind == Opaque && x.Type == "":
+		r.wrongly(at+"type", "must be given")
+	case kind == Opaque && slices.Contains([]string{"image_url", "video_url", "input_audio", "file"}, x.Type):
+		r.wrongly(at+x.Type, "must be given")
+	case (kind == Text || kind == Refusal) && media:
+		r.wrongly(at+"type", "is "+x.Type+", and the part holds something else")
+	}
 }
 
 // note names the members within a part's own object that have no place.

@@ -140,6 +140,8 @@ func TestWrongBesides(t *testing.T) {
 		{Chat, `{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"zzz","custom":{"name":"f"}}]}`, "tools[0].type"},
 		{Chat, `{"model":"m","messages":[{"role":"user","content":[{"text":"x"}]}]}`, "messages[0].content[0].type"},
 		{Chat, `{"model":"m","messages":[{"role":"user","content":[{"type":"zzz","image_url":{"url":"https://x/a.png"}}]}]}`, "messages[0].content[0].type"},
+		{Chat, `{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]}`, "messages[0].content[0].image_url"},
+		{Chat, `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"x","image_url":{"url":"https://x/a.png"}}]}]}`, "messages[0].content[0].type"},
 		{Chat, `{"model":"m","messages":[{"role":"user","content":"x"}],"tool_choice":{"zz":1}}`, "tool_choice"},
 		{Chat, `{"model":"m","messages":[{"role":"user","content":"x"}],"tool_choice":{"type":"function"}}`, "tool_choice"},
 		{Chat, `{"model":"m","messages":[{"role":"user","content":"x"}],"tool_choice":"zzz"}`, "tool_choice"},
