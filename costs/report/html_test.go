@@ -70,7 +70,8 @@ func inputOf(customers ...costs.Sum) Input {
 func pageOf(t interface {
 	Helper()
 	Fatal(...any)
-}, in Input) string {
+}, in Input,
+) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Build(in).WriteHTML(&b); err != nil {
