@@ -30,7 +30,7 @@ func openRing(t *testing.T, db *sqldb.DB, secret string) *KeyRing {
 // eventually waits for what another goroutine does.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: it did not come to be", what)
 		}

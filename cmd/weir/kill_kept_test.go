@@ -27,8 +27,13 @@ func TestKilledServerKeepsConversations(t *testing.T) {
 	var kept []string
 	for range 5 {
 		server := startServer(t, file, "http://"+data+"/healthz")
-		done := make(chan []string)
-		go func() { done <- converse("http://"+data, kept) }()
+		done, answered := make(chan []string), make(chan bool, 1)
+		go func() { done <- converse("http://"+data, kept, answered) }()
+		select {
+		case <-answered: // a slow machine has something to lose, too
+		case <-time.After(30 * time.Second):
+			t.Fatal("no turn was answered in 30 s")
+		}
 		time.Sleep(time.Duration(50+rand.IntN(200)) * time.Millisecond)
 		if err := server.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -59,8 +64,8 @@ func TestKilledServerKeepsConversations(t *testing.T) {
 }
 
 // converse goes on with a conversation until the server is dead, and returns
-// the ids of all its answers that came whole.
-func converse(base string, ids []string) []string {
+// the ids of all its answers that came whole. It says when the first has come.
+func converse(base string, ids []string, answered chan<- bool) []string {
 	for {
 		previous := ""
 		if len(ids) > 0 {
@@ -71,6 +76,10 @@ func converse(base string, ids []string) []string {
 			return ids
 		}
 		ids = append(ids, id)
+		select {
+		case answered <- true:
+		default:
+		}
 	}
 }
 
