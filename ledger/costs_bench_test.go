@@ -32,8 +32,13 @@ func TestCostsOfMany(t *testing.T) {
 	}
 	q := NewCalls(db, "")
 	for _, query := range []CostQuery{
-		{}, {By: []string{"day"}}, {By: []string{"customer"}}, {By: []string{"customer", "feature", "model"}}, {By: []string{"day", "feature"}},
-		{By: []string{"tag:team"}}, {By: []string{"customer"}, Since: manyStart.Add(5 * time.Hour), Until: manyStart.AddDate(0, 0, 29).Add(7 * time.Hour)},
+		{},
+		{By: []string{"day"}},
+		{By: []string{"customer"}},
+		{By: []string{"customer", "feature", "model"}},
+		{By: []string{"day", "feature"}},
+		{By: []string{"tag:team"}},
+		{By: []string{"customer"}, Since: manyStart.Add(5 * time.Hour), Until: manyStart.AddDate(0, 0, 29).Add(7 * time.Hour)},
 		{By: []string{"hour"}, Since: manyStart.AddDate(0, 0, 28)},
 	} {
 		began := time.Now()
