@@ -579,7 +579,7 @@ func (a *attempt) learn() {
 	switch known := &p.traits.usage; {
 	case a.asked && known.Load() == usageUnknown:
 		known.Store(usageTaken)
-	case m.noUsage:
+	case m.saysUsage:
 		known.Store(usageRefused)
 	}
 }

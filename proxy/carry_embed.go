@@ -273,7 +273,7 @@ func (a *attempt) askParts(reqs []*http.Request) {
 	for range min(embedParallel, len(reqs)) {
 		workers.Go(func() {
 			for i := range next {
-				if e.parts[i].ask(a, reqs[i]); e.parts[i].failed() {
+				if e.parts[i].askSafely(a, reqs[i]); e.parts[i].failed() {
 					failed.Store(true)
 				}
 			}
@@ -293,6 +293,16 @@ func (a *attempt) askParts(reqs []*http.Request) {
 }
 
 func (p *embedPart) failed() bool { return p.err != nil || p.bad != "" || p.refused }
+
+// askSafely is ask on a goroutine of its own, where nobody else would recover.
+func (p *embedPart) askSafely(a *attempt, req *http.Request) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.err = a.c.p.recovered(a.x, v)
+		}
+	}()
+	p.ask(a, req)
+}
 
 // ask makes one request and reads its reply. An error reply is left for the
 // attempt to read.

@@ -189,6 +189,16 @@ func (p *Proxy) item(ctx context.Context, x *Exchange, outputs map[string]jsonte
 		if outputs[id], err = neutral.OutputItems(r.Body); err != nil {
 			return nil, fmt.Errorf("read kept response %s: %w", id, err)
 		}
+		size := 0
+		for _, output := range outputs {
+			size += len(output)
+		}
+		if size > ledger.MaxChainBytes {
+			return nil, &Error{
+				Code: BadRequest, Param: "input", NoRetry: true,
+				Msg: fmt.Sprintf("The responses that the request refers to are larger than %d MiB. Send the items themselves.", ledger.MaxChainBytes>>20),
+			}
+		}
 	}
 	if item := neutral.ItemOf(outputs[id], ref); item != nil {
 		return item, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/proxy/wire"
 )
@@ -17,6 +18,7 @@ type traits struct {
 	// usage is what the upstream does when stream_options.include_usage is asked of it.
 	usage atomic.Int32
 	none  atomic.Uint32 // an apiSet: the APIs that it has answered for that it does not know their path
+	until atomic.Int64  // Unix nanoseconds: when none is asked about anew, since servers are updated
 	some  atomic.Bool   // models has entries: most upstreams have none, and no request waits for mu then
 
 	mu     sync.Mutex // guards the following field
@@ -35,7 +37,17 @@ type modelTraits struct {
 // where a route has a glob.
 const maxModels = 1024
 
-func (t *traits) lacks() apiSet { return apiSet(t.none.Load()) }
+// traitsLast is how long an API counts as missing.
+const traitsLast = time.Hour
+
+func (t *traits) lacks() apiSet {
+	none := t.none.Load()
+	if none != 0 && time.Now().UnixNano() > t.until.Load() {
+		t.none.Store(0)
+		return 0
+	}
+	return apiSet(none)
+}
 
 func (t *traits) model(name string) modelTraits {
 	if !t.some.Load() {
@@ -53,14 +65,17 @@ func (t *traits) remember(model string, m manner) {
 	if m == (manner{}) {
 		return
 	}
-	t.none.Or(uint32(m.lacks))
-	if m == (manner{lacks: m.lacks, noUsage: m.noUsage, noThoughts: m.noThoughts}) {
+	if more := uint32(m.lacks); more&^uint32(t.lacks()) != 0 {
+		t.until.Store(time.Now().Add(traitsLast).UnixNano())
+		t.none.Or(more)
+	}
+	if m == (manner{lacks: m.lacks, noUsage: m.noUsage, saysUsage: m.saysUsage, noThoughts: m.noThoughts}) {
 		return
 	}
 	t.some.Store(true)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.models == nil || len(t.models) >= maxModels {
+	if _, known := t.models[model]; t.models == nil || !known && len(t.models) >= maxModels {
 		t.models = make(map[string]modelTraits)
 	}
 	known := t.models[model]
@@ -77,7 +92,8 @@ func (t *traits) remember(model string, m manner) {
 type manner struct {
 	lacks      apiSet // APIs that the server does not have
 	modelLacks apiSet // APIs that the model is not served by
-	noUsage    bool   // stream_options is refused
+	noUsage    bool   // stream_options is refused, perhaps
+	saysUsage  bool   // by its name: so it will be the next time
 	limit      string // the output limit's name that is taken
 	// Responses: summaries of the reasoning are refused, its sealed form is.
 	noSummary, noSeals bool
@@ -95,7 +111,7 @@ func (c *carrier) adapt(p *Provider, more manner) bool {
 	known := c.manners[p]
 	now := manner{
 		lacks: known.lacks | more.lacks, modelLacks: known.modelLacks | more.modelLacks,
-		noUsage: known.noUsage || more.noUsage, limit: known.limit,
+		noUsage: known.noUsage || more.noUsage, saysUsage: known.saysUsage || more.saysUsage, limit: known.limit,
 		noSummary: known.noSummary || more.noSummary, noSeals: known.noSeals || more.noSeals,
 		noThoughts: known.noThoughts || more.noThoughts,
 	}
@@ -131,7 +147,8 @@ func (a *attempt) otherwise(status int, body []byte) (m manner) {
 		}
 		return manner{limit: other}
 	}
-	m.noUsage = a.asked && (p.traits.usage.Load() == usageUnknown || bytes.Contains(body, []byte("stream_options")))
+	m.saysUsage = a.asked && bytes.Contains(body, []byte("stream_options"))
+	m.noUsage = m.saysUsage || a.asked && p.traits.usage.Load() == usageUnknown
 	return m
 }
 
@@ -222,8 +239,10 @@ func containsAny(s string, words []string) bool {
 func unknownPath(status int, body []byte, path string, models ...string) (none, sure bool) {
 	lower := strings.ToLower(string(body[:min(len(body), 4<<10)]))
 	switch {
-	case containsAny(lower, pathWords), status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
+	case containsAny(lower, pathWords):
 		return true, true
+	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented: // perhaps of something on the way
+		return true, false
 	case status == http.StatusForbidden: // as gateways of AWS say it
 		return strings.Contains(lower, "missing authentication token"), true
 	case status != http.StatusNotFound:
@@ -235,8 +254,9 @@ func unknownPath(status int, body []byte, path string, models ...string) (none, 
 	case strings.Contains(lower, strings.ToLower(path)), containsAny(lower, pathWords404):
 		return true, true
 	case message == "", message == "not found", message == "file not found", strings.HasPrefix(lower, "<"):
-		// nothing is said (TGI), FastAPI's {"detail":"Not Found"}, llama.cpp, a web page
-		return true, !strings.Contains(what, "model")
+		// nothing is said (TGI), FastAPI's {"detail":"Not Found"}, llama.cpp; a web
+		// page may be an ingress's, while the server is away
+		return true, message != "" && !strings.HasPrefix(lower, "<") && !strings.Contains(what, "model")
 	case strings.Contains(what, "model"), strings.Contains(what, "deployment"), strings.Contains(what, "response"):
 		return false, false
 	}
