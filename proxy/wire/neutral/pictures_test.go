@@ -10,7 +10,8 @@ import (
 // takes one, the refusal says what to do.
 func TestPictureGoesBack(t *testing.T) {
 	reply := &Reply{ID: "r", Choices: []Candidate{{Stop: StopEnd, Parts: []Part{
-		{Text: "here"}, {Kind: Image, Media: &Media{MIME: "image/png", Data: png}},
+		{Text: "here"},
+		{Kind: Image, Media: &Media{MIME: "image/png", Data: png}},
 		{Kind: Thinking, Thought: &Thought{Signature: "c2Vh", From: Generate}},
 	}}}}
 	out := byAPI(Responses).EncodeReply(reply, &Request{From: Responses})
