@@ -45,12 +45,13 @@ func demo(cmd *cobra.Command, lasts time.Duration) error {
 }
 
 func demoBanner(w io.Writer, d *app.Demo) {
-	fmt.Fprintf(w, "A demo of Weir: three fake vendors, five customers, no network.\n\n")
+	fmt.Fprintf(w, "A demo of Weir: three fake vendors, a company with a past of two months, no network.\n\n")
 	fmt.Fprintf(w, "  admin page    %s#token=%s\n", d.AdminURL(), string(d.Token().Value))
 	fmt.Fprintf(w, "  metrics       %smetrics\n", d.AdminURL())
 	fmt.Fprintf(w, "  the calls     weir calls tail --config %s\n", d.File)
 	fmt.Fprintf(w, "  one of them   weir calls show ID --config %s\n", d.File)
 	fmt.Fprintf(w, "  its routes    weir routes --config %s\n", d.File)
+	fmt.Fprintf(w, "  the costs     weir costs report --config %s --revenue %s --budget '$300' --html report.html\n", d.File, d.Revenue)
 	fmt.Fprintf(w, "  call it       curl %s/v1/chat/completions -H 'content-type: application/json' -d '{\"model\": \"assistant\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", d.URL())
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"weir/config"
 	"weir/internal/mockllm"
+	"weir/ledger"
 )
 
 // A Demo is Weir with fake upstreams behind it and synthetic traffic in front
@@ -22,12 +23,14 @@ import (
 type Demo struct {
 	*App
 	File    string // its configuration, for the other verbs
+	Revenue string // a CSV file of what the customers of its past paid
 	dir     string
 	mock    *mockllm.Server
 	server  *http.Server
 	traffic *traffic
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
+	past    chan error
 }
 
 // demoConfig has DIR and MOCK for what is known at the start.
@@ -38,12 +41,13 @@ auth: off
 data: DIR
 shutdown: 2s
 capture: {bodies: on}
+prices: {overrides: prices.yaml}
 log: {level: warn}
 providers:
-  openai: {kind: openai, base_url: "MOCK/v1", api_key: demo}
-  backup: {kind: openai, base_url: "MOCK/v1", api_key: demo}
-  claude: {kind: anthropic, base_url: "MOCK", api_key: demo}
-  gemini: {kind: gemini, base_url: "MOCK", api_key: demo}
+  openai: {kind: openai, base_url: "MOCK/v1", api_key: demo, price_as: openai}
+  backup: {kind: openai, base_url: "MOCK/v1", api_key: demo, price_as: openai}
+  claude: {kind: anthropic, base_url: "MOCK", api_key: demo, price_as: anthropic}
+  gemini: {kind: gemini, base_url: "MOCK", api_key: demo, price_as: google}
 routes:
   - model: assistant
     targets: [{provider: openai, model: gpt-4o-mini, weight: 80}, {provider: openai, model: gpt-4o, weight: 20}]
@@ -110,6 +114,10 @@ func StartDemo(version string, log *slog.Logger) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
+	if err := os.WriteFile(filepath.Join(d.dir, "prices.yaml"), []byte(pastPrices(now)), 0o600); err != nil {
+		return nil, fmt.Errorf("write its prices: %w", err)
+	}
 	text := strings.NewReplacer("DIR", d.dir, "MOCK", upstream).Replace(demoConfig)
 	d.File = filepath.Join(d.dir, "weir.yaml")
 	if err := os.WriteFile(d.File, []byte(text), 0o600); err != nil {
@@ -124,11 +132,25 @@ func StartDemo(version string, log *slog.Logger) (_ *Demo, err error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel, d.traffic = cancel, newTraffic(d.URL())
+	d.Revenue, d.past = filepath.Join(d.dir, "revenue.csv"), make(chan error, 1)
+	d.workers.Go(func() { d.past <- d.remember(ctx, now) })
 	for range demoUsers {
 		d.workers.Go(func() { d.traffic.user(ctx) })
 	}
 	return d, nil
 }
+
+// remember writes the demo's past into its store, beside the traffic.
+func (d *Demo) remember(ctx context.Context, now time.Time) error {
+	calls := makePast(now, d.Book())
+	if err := os.WriteFile(d.Revenue, []byte(pastRevenue(calls)), 0o600); err != nil {
+		return fmt.Errorf("write the revenue: %w", err)
+	}
+	return ledger.Import(ctx, d.DB(), calls)
+}
+
+// Past says once, by its error or nil, that the demo's past is in the store.
+func (d *Demo) Past() <-chan error { return d.past }
 
 func (d *Demo) startUpstreams() (string, error) {
 	rules, err := mockllm.ParseRules([]byte(demoRules))

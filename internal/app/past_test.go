@@ -1,0 +1,95 @@
+package app
+
+import (
+	"testing"
+	"time"
+
+	"weir/costs"
+	"weir/internal/sqldb"
+	"weir/ledger"
+	"weir/migrations"
+)
+
+var pastEnd = time.Date(2026, 11, 26, 15, 0, 0, 0, time.UTC)
+
+func pastBook(t *testing.T) *costs.Book {
+	t.Helper()
+	b, err := costs.NewBook(costs.Sources{Own: []byte(pastPrices(pastEnd)), OwnName: "prices.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// The same end has the same past, to the last id and digit.
+func TestPastIsDetermined(t *testing.T) {
+	b := pastBook(t)
+	one, two := makePast(pastEnd, b), makePast(pastEnd, b)
+	if len(one) != len(two) || len(one) < 20_000 {
+		t.Fatalf("%d and %d calls", len(one), len(two))
+	}
+	for i := range one {
+		if one[i].ID != two[i].ID || one[i].Cost != two[i].Cost || i > 0 && one[i].ID <= one[i-1].ID {
+			t.Fatalf("call %d: %+v and %+v", i, one[i], two[i])
+		}
+	}
+	if pastRevenue(one) != pastRevenue(two) {
+		t.Error("the revenue differs")
+	}
+}
+
+// The past has what a report can tell: a whale and a tail, waste, estimates,
+// calls without a price, a discount, and what moved; its rollups are its rows.
+func TestPastHasSomethingToSay(t *testing.T) {
+	calls := makePast(pastEnd, pastBook(t))
+	db, err := sqldb.Open("sqlite:" + t.TempDir() + "/weir.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := migrations.Up(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	if err := ledger.Import(t.Context(), db, calls); err != nil {
+		t.Fatal(err)
+	}
+	var total, wasted, estimated costs.Money
+	var discounted, unpriced int64
+	for _, c := range calls {
+		for i := range c.Attempts {
+			a := &c.Attempts[i]
+			total = total.Add(a.Cost.Money)
+			if a.Wasted {
+				wasted = wasted.Add(a.Cost.Money)
+			}
+			switch a.CostSource {
+			case ledger.CostEstimated:
+				estimated = estimated.Add(a.Cost.Money)
+			case ledger.CostUnpriced:
+				unpriced++
+			}
+			if a.List.Known && a.List.Cmp(a.Cost.Money) > 0 {
+				discounted++
+			}
+		}
+	}
+	sums, err := ledger.NewCalls(db, "").Costs(t.Context(), ledger.CostQuery{By: []string{"customer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rolled costs.Money
+	byCustomer := map[string]costs.Money{}
+	for _, s := range sums {
+		rolled = rolled.Add(s.Cost)
+		byCustomer[s.Group[0]] = s.Cost
+	}
+	if rolled != total {
+		t.Errorf("the rollups say %v, the rows %v", rolled, total)
+	}
+	if wasted.Sign() <= 0 || estimated.Sign() <= 0 || unpriced == 0 || discounted == 0 {
+		t.Errorf("wasted %v, estimated %v, %d unpriced, %d discounted", wasted, estimated, unpriced, discounted)
+	}
+	if len(byCustomer) < 30 || byCustomer["northwind"].Cmp(byCustomer["globex"]) <= 0 {
+		t.Errorf("%d customers, the whale at %v", len(byCustomer), byCustomer["northwind"])
+	}
+}
