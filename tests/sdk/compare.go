@@ -147,7 +147,7 @@ func headers(name string, e exchange) any {
 	m := map[string]any{}
 	for _, h := range e.Headers {
 		k, v := h[0], h[1]
-		if slices.Contains(onlyFramed, k) || strings.HasPrefix(k, "x-weir-") ||
+		if slices.Contains(onlyFramed, k) || strings.HasPrefix(k, "x-weir-") || k == "trailer" && v == "X-Weir-Cost-Usd" ||
 			slices.Contains(ofStreams, k) && strings.HasPrefix(e.header("content-type"), "text/event-stream") {
 			continue
 		}
