@@ -68,9 +68,14 @@ func watchDemo(w io.Writer, d *app.Demo, signals <-chan os.Signal, lasts time.Du
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	start := time.Now()
+	start, past := time.Now(), d.Past()
 	for {
 		select {
+		case err := <-past:
+			if past = nil; err != nil {
+				return fmt.Errorf("make the demo's past: %w", err)
+			}
+			fmt.Fprintln(w, "its past is in the store")
 		case err := <-d.Failed():
 			return err
 		case <-signals:

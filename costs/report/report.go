@@ -175,20 +175,22 @@ func (t *Table) earn(row Row) {
 	}
 }
 
-// byMargin puts who loses most money first, and those that nothing is known of
-// behind all others.
+// byMargin has those who cost more than they pay first, the largest loss at
+// the top, then those who pay by what they cost; those that nothing is known
+// of are behind all others.
 func byMargin(a, b Row) int {
-	ma, knowsA := a.Margin()
-	mb, knowsB := b.Margin()
-	switch {
-	case knowsA && knowsB:
-		return ma.Cmp(mb)
-	case knowsA:
-		return -1
-	case knowsB:
-		return 1
+	rank := func(r Row) (class int, loss costs.Money) {
+		switch margin, known := r.Margin(); {
+		case !known:
+			return 2, loss
+		case margin.Sign() < 0:
+			return 0, margin
+		}
+		return 1, loss
 	}
-	return b.Sum.Cost.Cmp(a.Sum.Cost)
+	classA, lossA := rank(a)
+	classB, lossB := rank(b)
+	return cmp.Or(classA-classB, lossA.Cmp(lossB), b.Sum.Cost.Cmp(a.Sum.Cost))
 }
 
 // fold makes one row of all that are above the limit.

@@ -157,7 +157,7 @@ func TestLossMakersComeFirst(t *testing.T) {
 	for _, row := range r.Tables[0].Rows {
 		names = append(names, row.Name())
 	}
-	if got := strings.Join(names, "|"); got != `acme|dark|quiet|<script>alert("1")</script>|and 4 more` {
+	if got := strings.Join(names, "|"); got != `acme|<script>alert("1")</script>|dark|quiet|and 4 more` {
 		t.Errorf("rows %s", got)
 	}
 	if r.Tables[0].Losses != 1 {
