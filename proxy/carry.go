@@ -422,7 +422,7 @@ const maxCarried = 64 << 20
 // relayCarried carries a whole reply across dialects.
 func (a *attempt) relayCarried(body io.Reader) *failure {
 	a.readWhole()
-	buf, whole, err := readUpTo(body, min(a.resp.ContentLength, maxCarried), maxCarried)
+	buf, whole, err := readUpTo(body, a.resp.ContentLength, maxCarried)
 	if err != nil {
 		return a.cut(err)
 	}

@@ -335,7 +335,7 @@ func (p *embedPart) read(a *attempt) {
 		return
 	}
 	limited := &budgetReader{r: body, room: &a.batch.room}
-	buf, _, err := readUpTo(limited, min(p.resp.ContentLength, maxVectors), maxVectors)
+	buf, _, err := readUpTo(limited, p.resp.ContentLength, maxVectors)
 	switch {
 	case limited.over:
 		p.bad = "a reply that is too large to be put together"

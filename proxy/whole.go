@@ -83,11 +83,16 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 	return a.copyOn(buf, body)
 }
 
-// readUpTo reads r to its end or up to limit bytes; whole says which.
+// believed is how large a reply may claim to be, in bytes, to be given the
+// memory for it before it has come.
+const believed = 1 << 20
+
+// readUpTo reads r, which claims size bytes (negative: nothing), to its end or
+// up to limit bytes; whole says which.
 func readUpTo(r io.Reader, size int64, limit int) (buf []byte, whole bool, err error) {
 	room := 4 << 10
 	if size >= 0 {
-		room = int(size) + 1
+		room = int(min(size, believed)) + 1
 	}
 	buf = make([]byte, 0, room)
 	for {
