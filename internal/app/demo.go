@@ -143,7 +143,7 @@ func StartDemo(version string, log *slog.Logger) (_ *Demo, err error) {
 // remember writes the demo's past into its store, beside the traffic.
 func (d *Demo) remember(ctx context.Context, now time.Time) error {
 	calls := makePast(now, d.Book())
-	if err := os.WriteFile(d.Revenue, []byte(pastRevenue(calls)), 0o600); err != nil {
+	if err := os.WriteFile(d.Revenue, []byte(pastRevenue(now, calls)), 0o600); err != nil {
 		return fmt.Errorf("write the revenue: %w", err)
 	}
 	return ledger.Import(ctx, d.DB(), calls)

@@ -242,11 +242,14 @@ func pastPrices(end time.Time) string {
 		"      - {name: framework contract, percent: 10%%, from: %s}\n", from)
 }
 
-// pastRevenue is what the customers paid in those months, as CSV: by their
-// size, but for two that pay less than they cost.
-func pastRevenue(calls []*ledger.Call) string {
+// pastRevenue is what the customers paid in the report's time, the 30 days
+// before end, as CSV: by their size, but for two that pay less than they cost.
+func pastRevenue(end time.Time, calls []*ledger.Call) string {
 	spent := map[string]costs.Money{}
 	for _, c := range calls {
+		if c.Start.Before(end.AddDate(0, 0, -30)) {
+			continue
+		}
 		spent[c.Customer] = spent[c.Customer].Add(c.Cost.Money)
 	}
 	var b strings.Builder

@@ -33,7 +33,7 @@ func TestPastIsDetermined(t *testing.T) {
 			t.Fatalf("call %d: %+v and %+v", i, one[i], two[i])
 		}
 	}
-	if pastRevenue(one) != pastRevenue(two) {
+	if pastRevenue(pastEnd, one) != pastRevenue(pastEnd, two) {
 		t.Error("the revenue differs")
 	}
 }
@@ -91,5 +91,40 @@ func TestPastHasSomethingToSay(t *testing.T) {
 	}
 	if len(byCustomer) < 30 || byCustomer["northwind"].Cmp(byCustomer["globex"]) <= 0 {
 		t.Errorf("%d customers, the whale at %v", len(byCustomer), byCustomer["northwind"])
+	}
+}
+
+// The bad afternoon, the runaway, the move and the discount are each to be seen in sums.
+func TestPastHasItsEvents(t *testing.T) {
+	today := pastEnd.Truncate(24 * time.Hour)
+	ago := func(c *ledger.Call) int { return int(today.Sub(c.Start.Truncate(24*time.Hour)) / (24 * time.Hour)) }
+	retried, dearest, loop := map[int]int{}, map[int]costs.Money{}, [2]costs.Money{}
+	for _, c := range makePast(pastEnd, pastBook(t)) {
+		day := ago(c)
+		retried[day] += len(c.Attempts) - 1
+		dearest[day] = dearest[day].Add(c.Cost.Money)
+		if c.Session != "" {
+			half := min(1, int(c.Start.Sub(today.AddDate(0, 0, -pastRunaway).Add(2*time.Hour))/(73*time.Minute)))
+			loop[half] = loop[half].Add(c.Cost.Money)
+		}
+		if late := day < pastCheaper; c.Feature == "summaries" && (c.Model == "claude-haiku-4-5") != late {
+			t.Fatalf("%d days ago summaries were made by %s", day, c.Model)
+		}
+		if a := &c.Attempts[0]; a.Provider == "claude" && a.Cost.Sign() > 0 && (a.List.Cmp(a.Cost.Money) > 0) != (day <= pastCheaper) {
+			t.Fatalf("%d days ago %s cost %v of %v", day, c.Model, a.Cost, a.List)
+		}
+	}
+	for day, n := range retried {
+		if day != pastIncident && n > 0 || day == pastIncident && n < 20 {
+			t.Errorf("%d days ago: %d retries", day, n)
+		}
+	}
+	for day, spent := range dearest {
+		if day != pastRunaway && spent.Cmp(dearest[pastRunaway]) >= 0 {
+			t.Errorf("%d days ago %v were spent, in the night of the loop %v", day, spent, dearest[pastRunaway])
+		}
+	}
+	if loop[1].Cmp(loop[0].Add(loop[0])) < 0 {
+		t.Errorf("the loop spent %v, then %v: it does not rise", loop[0], loop[1])
 	}
 }
