@@ -123,26 +123,32 @@ func (k *carriage) encode(told *neutral.Request, notes *neutral.Notes) ([]byte, 
 	return body, err
 }
 
-// holdsSeals reports whether the request holds what Weir itself has put into
-// an earlier reply that it had carried: another vendor's seals, which not even
-// an upstream of the client's own dialect would take.
-func (x *Exchange) holdsSeals() bool { return x.holds(neutral.HoldsSeals) }
+// marked is what the request holds that Weir itself has put into an earlier
+// reply: other vendors' seals, which not even an upstream of the client's own
+// dialect would take, and the ids of what it has kept. It is looked for once.
+func (x *Exchange) marked() neutral.Marks {
+	if b := x.Body.readable(); !x.looked && b.file == nil {
+		x.marks, x.looked = neutral.MarksIn(b.data), true
+	}
+	return x.marks
+}
 
-// holds reports whether some piece of the request's body is one of those.
-func (x *Exchange) holds(those func([]byte) bool) bool {
-	body := x.Body.readable()
-	if body.file == nil {
-		return those(body.data)
+// A markReader looks for marks in what is read through it.
+type markReader struct {
+	r     io.Reader
+	marks neutral.Marks
+	tail  []byte // the last bytes before those to come
+}
+
+func (m *markReader) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.tail = append(m.tail, p[:min(n, neutral.MaxMark)]...) // what lies across the border
+	m.marks |= neutral.MarksIn(p[:n]) | neutral.MarksIn(m.tail)
+	if n > neutral.MaxMark {
+		m.tail = append(m.tail, p[n-neutral.MaxMark:n]...)
 	}
-	const overlap = 64 // more than the longest mark
-	buf := make([]byte, 64<<10)
-	for at := int64(0); at < body.size; at += int64(len(buf) - overlap) {
-		n, _ := body.file.ReadAt(buf, at) // a fault shows as the body is sent
-		if those(buf[:n]) {
-			return true
-		}
-	}
-	return false
+	m.tail = append(m.tail[:0], m.tail[max(0, len(m.tail)-neutral.MaxMark):]...)
+	return n, err
 }
 
 // meaning reads the request into the neutral form, once for all targets.

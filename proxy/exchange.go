@@ -70,9 +70,14 @@ type Exchange struct {
 	// plainly: the whole body is to be read for asked.
 	plainly bool
 
+	// marks are what the body holds that Weir has written; looked: they were looked for.
+	marks  neutral.Marks
+	looked bool
+
 	// earlier are the turns of the kept replies that the request continues.
 	earlier   []neutral.Turn
 	continues bool
+	referred  referred
 
 	ceilings *ceilings // nil: no limit is the caller's
 	spot     *ceilings // of the attempt under way; nil: its target has none

@@ -145,40 +145,68 @@ func keptError(err error, id string) error {
 // take the request as it is: it continues what Weir has kept, or refers to it,
 // or holds what Weir has put into a reply.
 func (x *Exchange) leansOnWeir() bool {
-	return x.continues || x.holdsSeals() || x.Endpoint.API == wire.Responses && x.holds(neutral.HoldsReferences)
+	const reference = neutral.MarkKept | neutral.MarkReference
+	m := x.marked()
+	return x.continues || m&neutral.MarkSeal != 0 || x.Endpoint.API == wire.Responses && m&reference == reference
 }
 
 // dereference puts kept items in the place of references to them.
 func (p *Proxy) dereference(ctx context.Context, x *Exchange, turns []neutral.Turn) ([]neutral.Turn, error) {
-	items := map[string]jsontext.Value{}
-	outputs := map[string]jsontext.Value{}
 	refs := neutral.References(turns)
 	if len(refs) > maxReferences {
 		return nil, &Error{Code: BadRequest, Param: "input", NoRetry: true, Msg: fmt.Sprintf("The request refers to more than %d items. Send them inline.", maxReferences)}
 	}
+	size := 0 // each use counts: an item may be referred to many times
 	for _, ref := range refs {
-		if responseOf(ref) == "" || items[ref] != nil {
+		if responseOf(ref) == "" {
 			continue
 		}
-		var err error
-		if items[ref], err = p.item(ctx, x, outputs, ref); err != nil {
+		item, err := p.item(ctx, x, ref)
+		if err != nil {
 			return nil, err
 		}
+		if size += len(item); size > ledger.MaxChainBytes {
+			return nil, tooMuchReferred()
+		}
 	}
-	if len(items) == 0 {
+	if size == 0 {
 		return turns, nil
 	}
-	return neutral.Resolve(turns, items)
+	return neutral.Resolve(turns, x.referred.items)
 }
 
-// item is a kept item by its id. outputs are those of the responses that were
-// looked at before.
-func (p *Proxy) item(ctx context.Context, x *Exchange, outputs map[string]jsontext.Value, ref string) (jsontext.Value, error) {
+// Referred is what an exchange has read of kept responses for references: once,
+// for all of its targets.
+type referred struct {
+	items   map[string]jsontext.Value // by their ids
+	outputs map[string]jsontext.Value // by their responses' ids
+	size    int                       // of outputs together, in bytes
+}
+
+func tooMuchReferred() error {
+	return &Error{
+		Code: BadRequest, Param: "input", NoRetry: true,
+		Msg: fmt.Sprintf("What the request refers to is larger than %d MiB. Send the items themselves.", ledger.MaxChainBytes>>20),
+	}
+}
+
+// item is a kept item by its id.
+func (p *Proxy) item(ctx context.Context, x *Exchange, ref string) (jsontext.Value, error) {
+	known := &x.referred
+	if item := known.items[ref]; item != nil {
+		return item, nil
+	}
 	id := responseOf(ref)
 	if id == "" {
 		return nil, itemNotFound(ref)
 	}
-	if outputs[id] == nil {
+	if known.items == nil {
+		known.items, known.outputs = make(map[string]jsontext.Value), make(map[string]jsontext.Value)
+	}
+	if known.size > ledger.MaxChainBytes {
+		return nil, tooMuchReferred()
+	}
+	if known.outputs[id] == nil {
 		r, err := p.kept.Get(ctx, p.scope(x), id)
 		if errors.Is(err, ledger.ErrNoResponse) {
 			return nil, itemNotFound(ref)
@@ -186,21 +214,17 @@ func (p *Proxy) item(ctx context.Context, x *Exchange, outputs map[string]jsonte
 		if err != nil {
 			return nil, keptError(err, id)
 		}
-		if outputs[id], err = neutral.OutputItems(r.Body); err != nil {
+		output, err := neutral.OutputItems(r.Body)
+		if err != nil {
 			return nil, fmt.Errorf("read kept response %s: %w", id, err)
 		}
-		size := 0
-		for _, output := range outputs {
-			size += len(output)
+		if known.size += len(output); known.size > ledger.MaxChainBytes {
+			return nil, tooMuchReferred()
 		}
-		if size > ledger.MaxChainBytes {
-			return nil, &Error{
-				Code: BadRequest, Param: "input", NoRetry: true,
-				Msg: fmt.Sprintf("The responses that the request refers to are larger than %d MiB. Send the items themselves.", ledger.MaxChainBytes>>20),
-			}
-		}
+		known.outputs[id] = output
 	}
-	if item := neutral.ItemOf(outputs[id], ref); item != nil {
+	if item := neutral.ItemOf(known.outputs[id], ref); item != nil {
+		known.items[ref] = item
 		return item, nil
 	}
 	return nil, itemNotFound(ref)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"weir/ledger"
 	"weir/proxy/wire/neutral"
 )
 
@@ -60,9 +61,12 @@ func (p *Proxy) listKept(r *http.Request, x *Exchange, id string) error {
 	if err != nil {
 		return keptError(err, id)
 	}
-	outputs := map[string]jsontext.Value{}
+	size := 0
 	input, err := neutral.ResolveItems(kept.Input, func(ref string) jsontext.Value {
-		item, _ := p.item(r.Context(), x, outputs, ref) // one that is gone is shown as it was named
+		item, _ := p.item(r.Context(), x, ref) // one that is gone is shown as it was named
+		if size += len(item); size > ledger.MaxChainBytes {
+			return nil
+		}
 		return item
 	})
 	if err != nil {

@@ -133,7 +133,9 @@ func readView(x *Exchange) error {
 		x.View, err = wire.ReadView(x.Endpoint.API, body.data)
 	} else {
 		r, _ := body.reader(nil)
-		x.View, err = wire.ScanView(x.Endpoint.API, r)
+		watched := &markReader{r: r}
+		x.View, err = wire.ScanView(x.Endpoint.API, watched)
+		x.marks, x.looked = watched.marks, true
 	}
 	if err == nil {
 		return nil

@@ -247,10 +247,31 @@ const referenceMark = "item_reference"
 // keptMark stands in the ids of the items of kept replies.
 const keptMark = "_weir_"
 
-// HoldsReferences reports whether a request's body may refer to items of kept
-// replies by their ids.
-func HoldsReferences(body []byte) bool {
-	return bytes.Contains(body, []byte(keptMark)) && bytes.Contains(body, []byte(referenceMark))
+// Marks are what a request's body may hold that Weir has written itself.
+type Marks uint8
+
+const (
+	MarkSeal      Marks = 1 << iota // another vendor's seal
+	MarkKept                        // an id of a kept reply's item
+	MarkReference                   // a reference to an item
+)
+
+// MaxMark is more than the longest of the marks, in bytes: pieces of a body
+// that overlap by it hide none.
+const MaxMark = 64
+
+// MarksIn looks for marks in a body, or in a piece of one.
+func MarksIn(body []byte) (m Marks) {
+	if HoldsSeals(body) {
+		m |= MarkSeal
+	}
+	if bytes.Contains(body, []byte(keptMark)) {
+		m |= MarkKept
+	}
+	if bytes.Contains(body, []byte(referenceMark)) {
+		m |= MarkReference
+	}
+	return m
 }
 
 // References are the ids of the items that the turns refer to.
