@@ -580,6 +580,6 @@ func (a *attempt) learn() {
 	case a.asked && known.Load() == usageUnknown:
 		known.Store(usageTaken)
 	case m.saysUsage:
-		known.Store(usageRefused)
+		p.traits.refuseUsage()
 	}
 }

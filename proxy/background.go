@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"sync"
 
 	"weir/costs"
@@ -18,9 +19,15 @@ const maxBackground = 10_000
 // begun before a restart stays unmetered.
 type background struct {
 	mu      sync.Mutex // guards the following fields
-	awaited map[string]bool
-	order   []string // of awaited, a ring
-	next    int
+	awaited map[string]uint64
+	order   []begun // oldest first, and among them some that are awaited no more
+	last    uint64
+}
+
+// A begun is a response by its number: an id may be awaited a second time.
+type begun struct {
+	id string
+	n  uint64
 }
 
 func (b *background) add(id string) {
@@ -30,32 +37,36 @@ func (b *background) add(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.awaited == nil {
-		b.awaited = make(map[string]bool)
+		b.awaited = make(map[string]uint64)
 	}
-	if b.awaited[id] {
+	if b.awaited[id] != 0 {
 		return
 	}
-	if len(b.order) < maxBackground {
-		b.order = append(b.order, id)
-	} else {
-		delete(b.awaited, b.order[b.next])
-		b.order[b.next] = id
-		b.next = (b.next + 1) % maxBackground
+	if len(b.order) == 2*maxBackground {
+		b.order = slices.DeleteFunc(b.order, func(o begun) bool { return b.awaited[o.id] != o.n })
 	}
-	b.awaited[id] = true
+	for len(b.awaited) >= maxBackground {
+		if oldest := b.order[0]; b.awaited[oldest.id] == oldest.n {
+			delete(b.awaited, oldest.id)
+		}
+		b.order = b.order[1:]
+	}
+	b.last++
+	b.awaited[id] = b.last
+	b.order = append(b.order, begun{id, b.last})
 }
 
 func (b *background) awaits(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.awaited[id]
+	return b.awaited[id] != 0
 }
 
 // take reports whether the response was awaited, once.
 func (b *background) take(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.awaited[id]
+	was := b.awaited[id] != 0
 	delete(b.awaited, id)
 	return was
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -408,7 +409,7 @@ func (a *attempt) gather() *failure {
 		}
 		switch {
 		case p.failed():
-			if failed == nil || failed.err != nil && p.err == nil { // a word is better than a broken connection
+			if failed == nil || !isOurs(failed.err) && (isOurs(p.err) || failed.err != nil && p.err == nil) { // a word is better than a broken connection
 				failed, p = p, failed
 			}
 			p.drop()
@@ -455,6 +456,8 @@ func (a *attempt) noteReply() {
 // partFailed says what a part's failure means; nil: none was sent any more.
 func (a *attempt) partFailed(p *embedPart) *failure {
 	switch {
+	case p != nil && isOurs(p.err):
+		return &failure{err: asError(p.err), spent: true}
 	case p == nil, p.err != nil && p.resp == nil:
 		if a.resp != nil {
 			a.noteReply()
@@ -474,6 +477,12 @@ func (a *attempt) partFailed(p *embedPart) *failure {
 		return a.invalid(p.bad)
 	}
 	return a.refused()
+}
+
+// isOurs reports whether a part failed by an error of Weir's own.
+func isOurs(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == Internal
 }
 
 // drop lets go of an error reply that is not going to be told; nil: there is none.
@@ -530,6 +539,9 @@ func (a *attempt) nestedModels(edits []wire.Edit) []wire.Edit {
 // client has asked for base64, and returns the whole body.
 func (a *attempt) asNumbers(body io.Reader) (bool, io.Reader) {
 	if a.api != wire.Embeddings || a.x.Raw || a.resp.Header.Get("Content-Encoding") != "" {
+		return false, body
+	}
+	if b := a.x.Body.readable(); b.file == nil && !bytes.Contains(b.data, []byte(`"base64"`)) {
 		return false, body
 	}
 	r := bufio.NewReaderSize(body, 4<<10)

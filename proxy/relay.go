@@ -311,5 +311,5 @@ func (c *carrier) wantsUsage(p *Provider) bool {
 
 // takesUsage reports whether the provider is not known to refuse stream_options.
 func (c *carrier) takesUsage(p *Provider) bool {
-	return !c.manner(p).noUsage && p.traits.usage.Load() != usageRefused
+	return !c.manner(p).noUsage && !p.traits.refusesUsage()
 }

@@ -16,10 +16,11 @@ import (
 // it calls things. A State's successor shares them.
 type traits struct {
 	// usage is what the upstream does when stream_options.include_usage is asked of it.
-	usage atomic.Int32
-	none  atomic.Uint32 // an apiSet: the APIs that it has answered for that it does not know their path
-	until atomic.Int64  // Unix nanoseconds: when none is asked about anew, since servers are updated
-	some  atomic.Bool   // models has entries: most upstreams have none, and no request waits for mu then
+	usage      atomic.Int32
+	usageUntil atomic.Int64  // Unix nanoseconds: when a refusal of it is forgotten
+	none       atomic.Uint32 // an apiSet: the APIs that it has answered for that it does not know their path
+	until      atomic.Int64  // Unix nanoseconds: when none is asked about anew, since servers are updated
+	some       atomic.Bool   // models has entries: most upstreams have none, and no request waits for mu then
 
 	mu     sync.Mutex // guards the following field
 	models map[string]modelTraits
@@ -31,14 +32,33 @@ type modelTraits struct {
 	limit string // the name of the output limit that it takes; "" = not known
 	// noSummary, noSeals: it refuses to show its reasoning, to give it sealed.
 	noSummary, noSeals bool
+	until              time.Time // when all of it is forgotten
 }
 
 // maxModels bounds the models remembered per provider: names come from clients
 // where a route has a glob.
 const maxModels = 1024
 
-// traitsLast is how long an API counts as missing.
+// traitsLast is how long what was learned counts: servers are updated, and what
+// was taken for a refusal may have been a fault that has passed.
 const traitsLast = time.Hour
+
+// refuseUsage remembers that stream_options are refused.
+func (t *traits) refuseUsage() {
+	t.usageUntil.Store(time.Now().Add(traitsLast).UnixNano())
+	t.usage.Store(usageRefused)
+}
+
+func (t *traits) refusesUsage() bool {
+	if t.usage.Load() != usageRefused {
+		return false
+	}
+	if time.Now().UnixNano() <= t.usageUntil.Load() {
+		return true
+	}
+	t.usage.CompareAndSwap(usageRefused, usageUnknown)
+	return false
+}
 
 func (t *traits) lacks() apiSet {
 	none := t.none.Load()
@@ -55,7 +75,11 @@ func (t *traits) model(name string) modelTraits {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.models[name]
+	known := t.models[name]
+	if time.Now().After(known.until) {
+		return modelTraits{}
+	}
+	return known
 }
 
 func (t *traits) modelLacks(name string) apiSet { return t.model(name).lacks }
@@ -78,7 +102,12 @@ func (t *traits) remember(model string, m manner) {
 	if _, known := t.models[model]; t.models == nil || !known && len(t.models) >= maxModels {
 		t.models = make(map[string]modelTraits)
 	}
+	now := time.Now()
 	known := t.models[model]
+	if now.After(known.until) {
+		known = modelTraits{}
+	}
+	known.until = now.Add(traitsLast)
 	known.lacks |= m.modelLacks
 	if m.limit != "" {
 		known.limit = m.limit
@@ -223,10 +252,12 @@ func onlyInResponses(body []byte) bool {
 
 // pathWords are, in small letters, how servers say that they have no such path:
 // OpenAI, Groq, Mistral (by Kong), LM Studio (under a 200). The second list
-// says so under a 404: Ollama and other Go servers, Express, several gateways.
+// says so under a 404: several gateways. The third does, too, but an ingress
+// such as Traefik says the same while the server is away: Go servers, Express.
 var (
 	pathWords    = []string{"invalid url (", "unknown request url", "unknown_url", "no route matched", "unexpected endpoint"}
-	pathWords404 = []string{"page not found", "cannot post", "route not found", "no such route", "endpoint not found", "path not found", "url not found"}
+	pathWords404 = []string{"route not found", "no such route", "endpoint not found", "path not found", "url not found"}
+	pageWords    = []string{"page not found", "cannot post"}
 )
 
 func containsAny(s string, words []string) bool {
@@ -248,15 +279,17 @@ func unknownPath(status int, body []byte, path string, models ...string) (none, 
 	case status != http.StatusNotFound:
 		return false, false
 	}
+	if strings.HasPrefix(strings.TrimSpace(lower), "<") || containsAny(lower, pageWords) {
+		return true, false // a page may be an ingress's, while the server is away, even one that names the path
+	}
 	told := wire.ReadFailure(status, body)
 	what := strings.ToLower(told.Message + " " + told.Code + " " + told.Type + " " + told.Param)
 	switch message := strings.ToLower(strings.Trim(told.Message, " .")); {
 	case strings.Contains(lower, strings.ToLower(path)), containsAny(lower, pathWords404):
 		return true, true
-	case message == "", message == "not found", message == "file not found", strings.HasPrefix(lower, "<"):
-		// nothing is said (TGI), FastAPI's {"detail":"Not Found"}, llama.cpp; a web
-		// page may be an ingress's, while the server is away
-		return true, message != "" && !strings.HasPrefix(lower, "<") && !strings.Contains(what, "model")
+	case message == "", message == "not found", message == "file not found":
+		// nothing is said (TGI), FastAPI's {"detail":"Not Found"}, llama.cpp
+		return true, message != "" && !strings.Contains(what, "model")
 	case strings.Contains(what, "model"), strings.Contains(what, "deployment"), strings.Contains(what, "response"):
 		return false, false
 	}

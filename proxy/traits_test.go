@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir/proxy/wire"
@@ -69,17 +70,49 @@ func TestAPassing400IsNoRefusalOfUsage(t *testing.T) {
 	}
 }
 
-// A panic in one of the requests of a long list is that call's alone.
-func TestAPanicInAPartIsTheCallsAlone(t *testing.T) {
+// What was learned of a model is asked about anew after a while, too.
+func TestTraitsOfModelsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var known traits
+		known.remember("m", manner{modelLacks: of(wire.Chat), limit: "max_completion_tokens", noSeals: true})
+		known.refuseUsage()
+		time.Sleep(traitsLast - time.Second)
+		if m := known.model("m"); !m.lacks.has(wire.Chat) || m.limit == "" || !m.noSeals || !known.refusesUsage() {
+			t.Fatalf("forgotten early: %+v", m)
+		}
+		time.Sleep(2 * time.Second)
+		if m := known.model("m"); m != (modelTraits{}) {
+			t.Errorf("known for good: %+v", m)
+		}
+		if known.refusesUsage() {
+			t.Error("usage is refused for good")
+		}
+	})
+}
+
+// A page that names the path may be an ingress's (Apache's, Traefik's) as well.
+func TestAPageThatNamesThePathIsUnsure(t *testing.T) {
+	for _, body := range []string{
+		"<html><p>The requested URL /v1/responses was not found on this server.</p></html>",
+		"\n <!DOCTYPE html><pre>Cannot POST /v1/responses</pre>", "404 page not found\n",
+	} {
+		if none, sure := unknownPath(404, []byte(body), "/v1/responses"); !none || sure {
+			t.Errorf("%q: none %t, sure %t", body, none, sure)
+		}
+	}
+}
+
+// A panic in a part is our own error: told as such, not tried again, and no
+// fault of the provider's.
+func TestAPanicInAPartIsInternal(t *testing.T) {
 	v := newVendor(t, anyReply)
 	g := newRig(t, Settings{Providers: []ProviderSettings{at("up", "openai", v.url+"/v1")}})
 	up := g.proxy.state.Load().byName["up"]
 	whole := up.transport
 	up.transport = &transport{}
-	inputs := strings.TrimSuffix(strings.Repeat(`"a",`, 3000), ",")
-	resp, got := g.post("/v1/embeddings", fmt.Sprintf(`{"model":"up/m","input":[%s]}`, inputs))
-	if resp.StatusCode < 500 || !strings.Contains(got, "error") {
-		t.Errorf("%d %.200s", resp.StatusCode, got)
+	resp, got := g.post("/v1/embeddings", fmt.Sprintf(`{"model":"up/m","input":%s}`, jsonText(words(3000))))
+	if c := g.one(); resp.StatusCode != 500 || !strings.Contains(got, `"internal_error"`) || len(c.Attempts) != 1 {
+		t.Errorf("%d %.200s; %d attempts", resp.StatusCode, got, len(c.Attempts))
 	}
 	up.transport = whole
 	if resp, got := g.post("/v1/chat/completions", `{"model":"up/m","messages":[]}`); resp.StatusCode != 200 {
