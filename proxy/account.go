@@ -182,7 +182,8 @@ func (a *attempt) charge(r *wire.Reading) ledger.Charge {
 		charge = costs.Charge{Status: costs.Free}
 	case s.Prices != nil:
 		charge = s.Prices.ChargeReading(&used, costs.Terms{
-			Provider: a.target.Provider.priceAs, Model: a.model, Served: r.ServedModel, At: a.start.UTC(), Tier: r.ServiceTier,
+			Provider: a.target.Provider.priceAs, Model: a.model, Served: r.ServedModel, At: a.c.p.pricedAt(a.start).UTC(), Tier: r.ServiceTier,
+			GPUHour: a.target.Provider.gpuHour,
 		})
 	}
 	var charged ledger.Amount

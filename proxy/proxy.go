@@ -31,6 +31,9 @@ type Options struct {
 	Metrics  *Metrics          // nil: metrics that nobody reads
 	Tracer   trace.Tracer      // nil: no tracing, at no cost
 	Log      *slog.Logger      // nil: slog.Default()
+	// PricedAt is when the prices of an attempt are looked up at, by when it
+	// began; nil: at that time itself. Tests price at the dates of known charges.
+	PricedAt func(began time.Time) time.Time
 }
 
 // A Proxy serves the LLM APIs. It is an http.Handler.
@@ -47,6 +50,7 @@ type Proxy struct {
 	metrics    *Metrics
 	tracer     trace.Tracer
 	log        *slog.Logger
+	pricedAt   func(began time.Time) time.Time
 	transport  *transport
 	handler    Handler
 	gate       gate
@@ -66,7 +70,10 @@ func New(o Options) (*Proxy, error) {
 	p := &Proxy{
 		recorder: o.Recorder, keys: o.Keys, kept: o.Kept, objects: newObjects(o.Objects, o.Log),
 		tokens: newCounter(o.Tokens), limits: limits.NewMemory(nil), metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
-		transport: newTransport(),
+		pricedAt: o.PricedAt, transport: newTransport(),
+	}
+	if p.pricedAt == nil {
+		p.pricedAt = func(began time.Time) time.Time { return began }
 	}
 	if p.metrics == nil {
 		p.metrics = NewMetrics(nil)

@@ -64,6 +64,7 @@ type ProviderSettings struct {
 	Headers     map[string]string // sent with every request
 	Can         []capability.Said // what its models can do; goes before Settings.Models
 	APIs        []string          // that it is asked by; nil = those that its kind has
+	GPUHour     costs.Money       // self-hosted: what an hour of one of its GPUs costs; 0: not said
 	PriceAs     string            // price book's id of the vendor, which says how its usage counts; "" = nobody's
 }
 

@@ -64,7 +64,7 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 		return a.relayPacked(body)
 	}
 	size := a.resp.ContentLength
-	if !a.x.Endpoint.JSON || size > maxWhole || a.resp.Header.Get("Content-Encoding") != "" {
+	if !a.isJSON() || size > maxWhole || a.resp.Header.Get("Content-Encoding") != "" {
 		return a.copyOn(nil, body)
 	}
 	buf, whole, err := readUpTo(body, size, maxWhole)
@@ -81,6 +81,12 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 		return a.answer(buf)
 	}
 	return a.copyOn(buf, body)
+}
+
+// isJSON reports whether the reply is JSON: by its API, or, where what was
+// asked decides (a transcription may be text), by what it says of itself.
+func (a *attempt) isJSON() bool {
+	return a.x.Endpoint.JSON || a.x.Endpoint.Metered && strings.HasPrefix(a.resp.Header.Get("Content-Type"), "application/json")
 }
 
 // believed is how large a reply may claim to be, in bytes, to be given the

@@ -226,13 +226,13 @@ func (x *comparison) effects(cmd *cobra.Command, since time.Time) ([]effect, err
 	p := startProgress(cmd.ErrOrStderr(), "charge calls")
 	defer p.end()
 	byModel := map[string]*effect{}
-	as := x.pricedAs()
+	old, now := app.Repricer(x.config, x.old), app.Repricer(x.config, x.now)
 	q := ledger.Query{Attempts: true}
 	q.Since = since
 	err = ledger.NewCalls(db, x.config.Spool.Dir).Each(cmd.Context(), q, func(c *ledger.Call) error {
 		p.rows.Add(1)
 		for i := range c.Attempts {
-			x.add(byModel, as, c, &c.Attempts[i])
+			x.add(byModel, old, now, c, &c.Attempts[i])
 		}
 		return nil
 	})
@@ -257,19 +257,11 @@ func size(m costs.Money) costs.Money {
 	return m
 }
 
-// pricedAs are the price book's providers of the configured ones.
-func (x *comparison) pricedAs() map[string]*config.Provider {
-	as := map[string]*config.Provider{}
-	for i := range x.config.Providers {
-		p := x.config.Providers[i]
-		p.PriceAs = app.PricedAs(&p, x.now)
-		as[p.Name] = &p
-	}
-	return as
-}
+// A repricer charges an attempt by one book.
+type repricer func(*ledger.Call, *ledger.Attempt) ledger.Charge
 
 // add charges one attempt by both books.
-func (x *comparison) add(to map[string]*effect, as map[string]*config.Provider, c *ledger.Call, a *ledger.Attempt) {
+func (x *comparison) add(to map[string]*effect, old, now repricer, c *ledger.Call, a *ledger.Attempt) {
 	if a.Usage.IsZero() {
 		return
 	}
@@ -281,21 +273,12 @@ func (x *comparison) add(to map[string]*effect, as map[string]*config.Provider, 
 		to[id] = e
 	}
 	e.Attempts++
-	terms := costs.Terms{Model: a.Model, Served: a.ServedModel, Tier: a.ServiceTier, At: c.Start.Add(a.Start)}
-	if p := as[a.Provider]; p != nil {
-		terms.Provider, terms.GPUHour = p.PriceAs, p.GPUHour
-	}
-	vendor, _ := x.now.ProviderID(terms.Provider)
-	reading := costs.Reading{Usage: a.Usage}
-	if len(a.RawUsage) > 0 && a.UsageSource == ledger.FromProvider {
-		reading = costs.FlavourOf(vendor, cmp.Or(a.API, c.API), a.RawUsage).For(model).Read(a.RawUsage, costs.Usage{})
-	}
-	old, now := x.old.ChargeReading(&reading, terms), x.now.ChargeReading(&reading, terms)
-	e.Old, e.New = e.Old.Add(old.Contracted), e.New.Add(now.Contracted)
-	if old.Status == costs.Unpriced {
+	was, is := old(c, a).Computed, now(c, a).Computed
+	e.Old, e.New = e.Old.Add(was.Money), e.New.Add(is.Money)
+	if !was.Known {
 		e.OldUnpriced++
 	}
-	if now.Status == costs.Unpriced {
+	if !is.Known {
 		e.NewUnpriced++
 	}
 }

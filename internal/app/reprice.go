@@ -13,24 +13,24 @@ import (
 // price book, as the data plane would if they began now as they did then. A
 // provider that the configuration no longer has is nobody's.
 func Repricer(c *config.Config, b *costs.Book) func(*ledger.Call, *ledger.Attempt) ledger.Charge {
-	vendors := map[string]string{}
+	terms := map[string]costs.Terms{}
 	for i := range c.Providers {
-		vendors[c.Providers[i].Name] = PricedAs(&c.Providers[i], b)
+		p := &c.Providers[i]
+		terms[p.Name] = costs.Terms{Provider: PricedAs(p, b), GPUHour: p.GPUHour}
 	}
 	return func(call *ledger.Call, a *ledger.Attempt) ledger.Charge {
-		return reprice(b, vendors[a.Provider], call.Start, a)
+		return reprice(b, terms[a.Provider], call.Start, a)
 	}
 }
 
-func reprice(b *costs.Book, vendor string, start time.Time, a *ledger.Attempt) ledger.Charge {
+func reprice(b *costs.Book, t costs.Terms, start time.Time, a *ledger.Attempt) ledger.Charge {
 	var charge costs.Charge
 	if a.API == "count_tokens" { // which no vendor bills
 		charge = costs.Charge{Status: costs.Free, Book: b.Version()}
 	} else {
-		r := readAgain(vendor, a)
-		charge = b.ChargeReading(&r, costs.Terms{
-			Provider: vendor, Model: a.Model, Served: a.ServedModel, At: start.Add(a.Start), Tier: a.ServiceTier,
-		})
+		r := readAgain(t.Provider, a)
+		t.Model, t.Served, t.At, t.Tier = a.Model, a.ServedModel, start.Add(a.Start), a.ServiceTier
+		charge = b.ChargeReading(&r, t)
 	}
 	return ledger.Settle(&charge, a.Charged, a.UsageSource)
 }
