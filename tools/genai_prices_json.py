@@ -2,8 +2,8 @@
 
 The wheel holds its data as Python source. It is read as a syntax tree and
 never run. The JSON has the members that genai-prices publishes as its own
-data.json; decimals keep their digits. One line a model, so that a refresh
-reads well as a diff.
+data.json, but for descriptions, which nothing here reads; decimals keep
+their digits. One line a model, so that a refresh reads well as a diff.
 """
 import ast
 import json
@@ -66,7 +66,7 @@ def dump(v):
     if isinstance(v, list):
         return "[" + ",".join(map(dump, v)) + "]"
     if isinstance(v, dict):
-        return "{" + ",".join(f"{json.dumps(k)}:{dump(x)}" for k, x in v.items() if x is not None) + "}"
+        return "{" + ",".join(f"{json.dumps(k)}:{dump(x)}" for k, x in v.items() if x is not None and k != "description") + "}"
     return json.dumps(v, ensure_ascii=False)
 
 
