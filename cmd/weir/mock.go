@@ -34,7 +34,8 @@ func newMockCommand() *cobra.Command {
 		Use: "mock", Short: "Run the scriptable fake upstream, for tests of your own", Args: noArgs,
 		Long: "Run a fake upstream that speaks the APIs of OpenAI, Anthropic and Gemini and is as strict as they are.\n" +
 			"How it answers is said by rules in a YAML file, or by magic words in the model's name, such as\n" +
-			"mock-slow-2s or mock-error-429x2. docs/mock.md describes them.",
+			"mock-slow-2s or mock-error-429x2. A rule's usage_json replays a usage object in the vendor's form.\n" +
+			"docs/mock.md describes them.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return mock(cmd, f) },
 	}
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8090", "`ADDRESS` to listen at")

@@ -90,7 +90,7 @@ func serveMessages(c *call) *fault {
 		w.stream()
 		return nil
 	}
-	c.json(w.message(w.blocks(), w.stop(), w.a.out))
+	c.json(c.beside(w.message(w.blocks(), w.stop(), w.a.out)))
 	return nil
 }
 
@@ -119,6 +119,9 @@ func (w *messagesWriter) usage(out int, atEnd bool) any {
 		return omit{}
 	case "null":
 		return nil
+	}
+	if r := w.c.replayed(-1); r != nil {
+		return r
 	}
 	b := &w.c.b
 	written, ttl := cacheable(&w.c.body)
@@ -157,8 +160,12 @@ func (w *messagesWriter) message(content raw, stop any, out int) raw {
 	if stop != nil && w.a.sequence != "" {
 		sequence = w.a.sequence
 	}
+	usage := w.usage(out, false)
+	if stop == nil && w.c.b.UsageJSON != nil {
+		usage = w.c.begunUsage()
+	}
 	return obj("id", w.c.id("msg_01", 0), "type", "message", "role", "assistant", "model", w.c.served(),
-		"content", content, "stop_reason", stop, "stop_sequence", sequence, "usage", w.usage(out, false))
+		"content", content, "stop_reason", stop, "stop_sequence", sequence, "usage", usage)
 }
 
 func (w *messagesWriter) toolUse(i int, input raw) raw {
@@ -239,7 +246,8 @@ func (w *messagesWriter) stream() {
 	if w.a.sequence != "" {
 		sequence = w.a.sequence
 	}
-	w.event("message_delta", 0, "delta", obj("stop_reason", w.stop(), "stop_sequence", sequence), "usage", w.usage(w.a.out, true))
+	end := obj("type", "message_delta", "delta", obj("stop_reason", w.stop(), "stop_sequence", sequence), "usage", w.usage(w.a.out, true))
+	w.c.o.event("message_delta", w.c.beside(end), 0)
 	if !w.c.b.NoDone {
 		w.event("message_stop", 0)
 	}

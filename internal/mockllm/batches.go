@@ -2,6 +2,7 @@ package mockllm
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"strconv"
@@ -70,19 +71,46 @@ func createBatch(c *call) *fault {
 		return refuse("input_file_id", "", "Invalid 'input_file_id': no such file.")
 	}
 	batchID := c.id("batch_", 0)
-	results, done, failed := c.lines(input.content)
+	results, ran := c.lines(input.content)
 	resultsID := id("file-", c.hash, 9)
 	about := obj("object", "file", "id", resultsID, "purpose", "batch_output", "filename", batchID+"_output.jsonl",
 		"bytes", len(results), "created_at", c.created(), "status", "processed")
 	c.s.objects.put(&stored{kind: "files", id: resultsID, body: about, content: results, mime: "application/octet-stream"})
 	s := &stored{kind: "batches", id: batchID}
-	s.body, s.later = c.batch(batchID, "validating", "", 0, 0), c.batch(batchID, "completed", resultsID, done, failed)
+	s.body, s.later = c.batch(batchID, "validating", "", batchRun{}), c.batch(batchID, "completed", resultsID, ran)
 	c.s.objects.put(s)
 	c.json(c.s.objects.show(s))
 	return nil
 }
 
-func (c *call) batch(batchID, status, results string, done, failed int) raw {
+// A batchRun is what became of a batch's lines.
+type batchRun struct {
+	done, failed int
+	model        string
+	in, cached   int // tokens of all lines
+	out, thought int
+}
+
+// count adds what a line's reply has used.
+func (b *batchRun) count(reply raw) {
+	n, err := parse(string(reply))
+	if err != nil {
+		return
+	}
+	b.model = cmp.Or(b.model, n.get("model").text)
+	u := n.get("usage")
+	b.in += u.either("input_tokens", "prompt_tokens").int(0)
+	b.cached += u.either("input_tokens_details", "prompt_tokens_details").get("cached_tokens").int(0)
+	b.out += u.either("output_tokens", "completion_tokens").int(0)
+	b.thought += u.either("output_tokens_details", "completion_tokens_details").get("reasoning_tokens").int(0)
+}
+
+func (b *batchRun) usage() raw {
+	return obj("input_tokens", b.in, "input_tokens_details", obj("cached_tokens", b.cached),
+		"output_tokens", b.out, "output_tokens_details", obj("reasoning_tokens", b.thought), "total_tokens", b.in+b.out)
+}
+
+func (c *call) batch(batchID, status, results string, ran batchRun) raw {
 	now := c.created()
 	over := status == "completed"
 	return obj("id", batchID, "object", "batch", "endpoint", c.body.get("endpoint"), "errors", nil,
@@ -90,32 +118,34 @@ func (c *call) batch(batchID, status, results string, done, failed int) raw {
 		"output_file_id", orNull(over, results), "error_file_id", nil, "created_at", now, "in_progress_at", orNull(over, now+1),
 		"expires_at", now+86400, "finalizing_at", orNull(over, now+2), "completed_at", orNull(over, now+3), "failed_at", nil,
 		"expired_at", nil, "cancelling_at", nil, "cancelled_at", orNull(status == "cancelled", now+1),
-		"request_counts", obj("total", done+failed, "completed", done, "failed", failed), "metadata", c.body.get("metadata"))
+		"request_counts", obj("total", ran.done+ran.failed, "completed", ran.done, "failed", ran.failed),
+		"model", orNull(ran.model != "", ran.model), "usage", when(over, ran.usage()), "metadata", c.body.get("metadata"))
 }
 
 // lines answers each line of a batch's file.
-func (c *call) lines(content []byte) (results []byte, done, failed int) {
+func (c *call) lines(content []byte) (results []byte, ran batchRun) {
 	for line := range bytes.Lines(content) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		n, err := parse(string(line))
 		if err != nil {
-			failed++
+			ran.failed++
 			continue
 		}
 		status, reply := c.run(n.get("url").text, []byte(n.get("body").raw))
 		if status == http.StatusOK {
-			done++
+			ran.done++
+			ran.count(reply)
 		} else {
-			failed++
+			ran.failed++
 		}
-		i := done + failed
+		i := ran.done + ran.failed
 		results = append(results, obj("id", c.id("batch_req_", 1000+i), "custom_id", n.get("custom_id").text,
 			"response", obj("status_code", status, "request_id", c.id("req_", 1000+i), "body", reply), "error", nil)...)
 		results = append(results, '\n')
 	}
-	return results, done, failed
+	return results, ran
 }
 
 func cancelBatch(c *call, s *stored, verb string) *fault {

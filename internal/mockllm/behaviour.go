@@ -59,7 +59,16 @@ type Behaviour struct {
 	ReasoningTokens int    `yaml:"reasoning_tokens"`
 	InputTokens     int    `yaml:"input_tokens"` // 0 = counted
 	ServiceTier     string `yaml:"service_tier"` // that the reply states
+	ServedModel     string `yaml:"served_model"` // that the reply names; "" = the one that was asked for
 	NoDetails       bool   `yaml:"no_details"`   // no parts of the counts: cached, thought, by modality
+
+	// UsageJSON is the usage member as it is to be sent, in the vendor's own
+	// form. Of several, each place of a stream that tells usage has the next
+	// one, and its last place the last. Usage says where they come.
+	UsageJSON Objects `yaml:"usage_json"`
+	// BesideUsage are further members of the reply, or of the event that tells
+	// its usage; they replace those of the same name.
+	BesideUsage Objects `yaml:"beside_usage"`
 
 	// CutBytes ends the body after so many bytes, CutEvents after so many
 	// events, in the way of How: close (the connection, default), reset (it,

@@ -1,6 +1,7 @@
 package mockllm
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -277,6 +278,7 @@ type chatWriter struct {
 	prefix   raw // of a chunk, up to its choices
 	piece    raw // the choice being written
 	running  int // tokens so far, for usage on every chunk
+	told     int // chunks with such a usage
 }
 
 func (w *chatWriter) finish(a *answer) string {
@@ -288,6 +290,10 @@ func (w *chatWriter) finish(a *answer) string {
 
 // usage is the usage of the reply, with out tokens of output.
 func (w *chatWriter) usage(out int) raw {
+	return w.c.usageOr(func() raw { return w.counted(out) })
+}
+
+func (w *chatWriter) counted(out int) raw {
 	in, thought := w.answers[0].in, 0
 	for _, a := range w.answers {
 		thought += a.thought
@@ -334,9 +340,9 @@ func (w *chatWriter) whole() {
 		choices[i] = obj("index", i, "message", w.message(a, i), "logprobs", w.probsOf(a.text...), "finish_reason", w.finish(a),
 			"content_filter_results", when(c.azure, filterResults))
 	}
-	c.json(obj("id", w.id, "object", "chat.completion", "created", c.created(), "model", c.served(),
+	c.json(c.beside(obj("id", w.id, "object", "chat.completion", "created", c.created(), "model", c.served(),
 		"choices", choices, "usage", c.wholeUsage(func() raw { return w.usage(w.out()) }), "service_tier", c.tier(), "system_fingerprint", "fp_mock",
-		"prompt_filter_results", when(c.azure, promptFilter)))
+		"prompt_filter_results", when(c.azure, promptFilter))))
 }
 
 // wholeUsage is the usage member of a whole reply.
@@ -347,11 +353,11 @@ func (c *call) wholeUsage(usage func() raw) any {
 	case "null":
 		return nil
 	}
-	return usage()
+	return c.usageOr(usage)
 }
 
 // served is the model that the reply names.
-func (c *call) served() string { return c.model }
+func (c *call) served() string { return cmp.Or(c.b.ServedModel, c.model) }
 
 func (w *chatWriter) message(a *answer, choice int) raw {
 	field := w.c.b.ReasoningField

@@ -49,17 +49,30 @@ func (w *chatWriter) asked() bool {
 func (w *chatWriter) chunk(choice, usage raw, tokens int) {
 	b := append(append(w.prefix, choice...), ']')
 	w.running += tokens
+	last := usage != nil
 	switch {
 	case usage != nil:
 		b = append(append(b, `,"usage":`...), usage...)
 	case w.c.b.Usage == "every":
-		b = append(append(b, `,"usage":`...), w.usage(w.running)...)
+		b = append(append(b, `,"usage":`...), w.runningUsage()...)
 	case w.asked() || w.c.b.Usage == "null":
 		b = append(b, `,"usage":null`...)
 	}
 	b = append(b, '}')
 	w.prefix = b[:len(w.prefix)]
+	if last {
+		b = w.c.beside(b)
+	}
 	w.c.o.event("", b, tokens)
+}
+
+// runningUsage is the usage of a chunk where every chunk has one.
+func (w *chatWriter) runningUsage() raw {
+	w.told++
+	if r := w.c.replayed(w.told - 1); r != nil {
+		return r
+	}
+	return w.counted(w.running)
 }
 
 func (w *chatWriter) delta(i int, delta, probs, finish any, usage raw, tokens int) {

@@ -56,7 +56,7 @@ func serveCompletions(c *call) *fault {
 	}
 	w := &chatWriter{c: c, id: c.id("cmpl-", 0), answers: answers}
 	out := w.out()
-	usage := func() raw { return c.chatUsage(in, out, 0) }
+	usage := func() raw { return c.usageOr(func() raw { return c.chatUsage(in, out, 0) }) }
 	choice := func(i int, text string, finish any) raw {
 		return obj("text", text, "index", i, "logprobs", nil, "finish_reason", finish)
 	}
@@ -65,8 +65,8 @@ func serveCompletions(c *call) *fault {
 		for i, a := range answers {
 			choices[i] = choice(i, a.said(), w.finish(a))
 		}
-		c.json(obj("id", w.id, "object", "text_completion", "created", c.created(), "model", c.served(),
-			"choices", choices, "usage", c.wholeUsage(usage), "system_fingerprint", "fp_mock"))
+		c.json(c.beside(obj("id", w.id, "object", "text_completion", "created", c.created(), "model", c.served(),
+			"choices", choices, "usage", c.wholeUsage(usage), "system_fingerprint", "fp_mock")))
 		return nil
 	}
 	w.prefix = obj("id", w.id, "object", "text_completion", "created", c.created(), "model", c.served())
@@ -207,7 +207,7 @@ func serveEmbeddings(c *call) *fault {
 		data = append(data, obj("object", "embedding", "index", i, "embedding", value))
 	}
 	usage := func() raw { return obj("prompt_tokens", in, "total_tokens", in) }
-	c.json(obj("object", "list", "data", data, "model", c.served(), "usage", c.wholeUsage(usage)))
+	c.json(c.beside(obj("object", "list", "data", data, "model", c.served(), "usage", c.wholeUsage(usage))))
 	return nil
 }
 
@@ -285,7 +285,8 @@ func serveRerank(c *call) *fault {
 		results = append(results, obj("index", h.index, "relevance_score", h.score,
 			"document", when(c.body.get("return_documents").isTrue(), obj("text", h.text))))
 	}
-	c.json(obj("id", c.id("rerank-", 0), "model", c.served(), "results", list(results...),
-		"meta", obj("billed_units", obj("search_units", 1)), "usage", obj("prompt_tokens", in, "total_tokens", in)))
+	c.json(c.beside(obj("id", c.id("rerank-", 0), "model", c.served(), "results", list(results...),
+		"meta", obj("billed_units", obj("search_units", 1)),
+		"usage", c.wholeUsage(func() raw { return obj("prompt_tokens", in, "total_tokens", in) }))))
 	return nil
 }

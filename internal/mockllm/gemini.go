@@ -210,7 +210,7 @@ func serveGenerate(c *call) *fault {
 			candidates = append(candidates, w.candidate(i, w.parts(r), w.stop(r)))
 		}
 		out, thought := w.totals()
-		c.json(w.response(candidates, c.wholeUsage(func() raw { return w.usage(out, thought) })))
+		c.json(c.beside(w.response(candidates, c.wholeUsage(func() raw { return w.usage(out, thought) }))))
 	case c.r.URL.Query().Get("alt") == "sse":
 		w.stream(func(chunk raw, tokens int) { c.o.event("", chunk, tokens) })
 		c.o.finish()
@@ -304,7 +304,7 @@ func (w *generateWriter) response(candidates []raw, usage any) raw {
 
 // stream sends the answer in chunks, each a response with the usage so far.
 func (w *generateWriter) stream(send func(chunk raw, tokens int)) {
-	out, thought := 0, 0
+	out, thought, told := 0, 0, 0
 	usage := func(last bool) any {
 		switch w.c.b.Usage {
 		case "none":
@@ -316,7 +316,12 @@ func (w *generateWriter) stream(send func(chunk raw, tokens int)) {
 				return omit{}
 			}
 		}
-		if last {
+		switch told++; {
+		case last && w.c.b.UsageJSON != nil:
+			return w.c.replayed(-1)
+		case w.c.b.UsageJSON != nil:
+			return w.c.replayed(told - 1)
+		case last:
 			out, thought = w.totals()
 		}
 		return w.usage(out, thought)
@@ -340,7 +345,11 @@ func (w *generateWriter) stream(send func(chunk raw, tokens int)) {
 		if rest == nil && !w.c.b.Silent {
 			rest = []raw{obj("text", "")}
 		}
-		send(w.response([]raw{w.candidate(i, rest, w.stop(a))}, usage(i+1 == len(w.answers))), 0)
+		end := w.response([]raw{w.candidate(i, rest, w.stop(a))}, usage(i+1 == len(w.answers)))
+		if i+1 == len(w.answers) {
+			end = w.c.beside(end)
+		}
+		send(end, 0)
 	}
 }
 

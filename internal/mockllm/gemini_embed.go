@@ -79,9 +79,9 @@ func (c *call) embedding(request *node) raw {
 }
 
 func serveEmbed(c *call) *fault {
-	c.json(obj("embedding", c.embedding(&c.body), "usageMetadata", c.wholeUsage(func() raw {
+	c.json(c.beside(obj("embedding", c.embedding(&c.body), "usageMetadata", c.wholeUsage(func() raw {
 		return obj("promptTokenCount", weigh(c.body.get("content")))
-	})))
+	}))))
 	return nil
 }
 
@@ -93,6 +93,6 @@ func serveBatchEmbed(c *call) *fault {
 		all[i] = c.embedding(&requests[i])
 		in += weigh(requests[i].get("content"))
 	}
-	c.json(obj("embeddings", all, "usageMetadata", c.wholeUsage(func() raw { return obj("promptTokenCount", in) })))
+	c.json(c.beside(obj("embeddings", all, "usageMetadata", c.wholeUsage(func() raw { return obj("promptTokenCount", in) }))))
 	return nil
 }

@@ -42,7 +42,8 @@ func serveImages(c *call) *fault {
 		about := []any{"b64_json", pixel, "created_at", c.created(), "size", "1024x1024", "quality", "low", "background", "opaque", "output_format", "png"}
 		partial := kind + ".partial_image"
 		c.o.event(partial, obj(append([]any{"type", partial, "partial_image_index", 0}, about...)...), 1)
-		c.o.event(kind+".completed", obj(append([]any{"type", kind + ".completed", "usage", usage}, about...)...), 1)
+		done := append([]any{"type", kind + ".completed", "usage", c.wholeUsage(func() raw { return usage })}, about...)
+		c.o.event(kind+".completed", c.beside(obj(done...)), 1)
 		c.o.finish()
 		return nil
 	}
@@ -55,7 +56,8 @@ func serveImages(c *call) *fault {
 			data = append(data, obj("b64_json", pixel))
 		}
 	}
-	c.json(obj("created", c.created(), "data", data, "usage", when(!byURL, c.wholeUsage(func() raw { return usage }))))
+	told := when(!byURL || c.b.UsageJSON != nil, c.wholeUsage(func() raw { return usage }))
+	c.json(c.beside(obj("created", c.created(), "data", data, "usage", told)))
 	return nil
 }
 
@@ -107,7 +109,9 @@ func serveSpeech(c *call) *fault {
 			k, _ := src.Read(buf)
 			c.o.event("", obj("type", "speech.audio.delta", "audio", base64.StdEncoding.EncodeToString(buf[:k])), 1)
 		}
-		c.o.event("", obj("type", "speech.audio.done", "usage", obj("input_tokens", n, "output_tokens", n*20, "total_tokens", n*21)), 0)
+		c.o.event("", obj("type", "speech.audio.done", "usage", c.wholeUsage(func() raw {
+			return obj("input_tokens", n, "output_tokens", n*20, "total_tokens", n*21)
+		})), 0)
 		c.o.finish()
 		return nil
 	}
@@ -152,18 +156,18 @@ func serveTranscription(c *call) *fault {
 		for _, p := range pieces {
 			c.o.event("", obj("type", "transcript.text.delta", "delta", p), 1)
 		}
-		c.o.event("", obj("type", "transcript.text.done", "text", said, "usage", usage), 0)
+		c.o.event("", c.beside(obj("type", "transcript.text.done", "text", said, "usage", c.wholeUsage(func() raw { return usage }))), 0)
 		c.o.finish()
 		return nil
 	}
 	plain := "text/plain; charset=utf-8"
 	switch format := c.form.fields["response_format"]; format {
 	case "", "json":
-		c.json(obj("text", said, "usage", c.wholeUsage(func() raw { return usage })))
+		c.json(c.beside(obj("text", said, "usage", c.wholeUsage(func() raw { return usage }))))
 	case "verbose_json":
 		c.json(obj("task", "transcribe", "language", "english", "duration", seconds, "text", said,
 			"segments", list(obj("id", 0, "seek", 0, "start", 0, "end", seconds, "text", said, "tokens", raw("[]"), "temperature", 0, "avg_logprob", -0.25, "compression_ratio", 1, "no_speech_prob", 0)),
-			"usage", obj("type", "duration", "seconds", seconds)))
+			"usage", c.wholeUsage(func() raw { return obj("type", "duration", "seconds", seconds) })))
 	case "text":
 		c.o.body(200, plain, []byte(said+"\n"))
 	case "srt":

@@ -126,9 +126,16 @@ func serveResponses(c *call) *fault {
 	a := askResponses(c)
 	w := &responsesWriter{c: c, a: c.respond(a, 0), id: c.id("resp_", 0)}
 	w.plan()
-	whole := w.response(w.status(), w.done())
+	whole := c.beside(w.response(w.status(), w.done()))
+	s := &stored{kind: "responses", id: w.id, body: whole, content: []byte(c.body.get("input").raw)}
+	if c.body.get("background").isTrue() && !c.streams() { // it has ended the next time that it is looked at
+		s.body, s.later = w.response("queued", raw("[]")), whole
+		c.s.objects.put(s)
+		c.json(c.s.objects.show(s))
+		return nil
+	}
 	if c.body.get("store").raw != "false" {
-		c.s.objects.put(&stored{kind: "responses", id: w.id, body: whole, content: []byte(c.body.get("input").raw)})
+		c.s.objects.put(s)
 	}
 	if c.streams() {
 		w.stream(whole)

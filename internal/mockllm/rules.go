@@ -72,6 +72,12 @@ func (r *Rule) check() error {
 	if r.Latency < 0 || r.TTFT < 0 || r.TokensPerSecond < 0 || r.Times < 0 || r.Skip < 0 || r.Chunk < 0 || r.Words < 0 {
 		return errors.New("a number is negative")
 	}
+	if len(r.UsageJSON) > 0 && (r.Usage == "none" || r.Usage == "null") {
+		return fmt.Errorf("usage is %s, so that usage_json is never sent: take one of them out", r.Usage)
+	}
+	if len(r.BesideUsage) > 1 {
+		return errors.New("beside_usage is a list: want one object")
+	}
 	return errors.Join(
 		oneOf("dialect", r.Match.Dialect, "openai", "anthropic", "gemini"),
 		oneOf("usage", r.Usage, "none", "null", "finish", "every", "always"),
