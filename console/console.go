@@ -23,7 +23,7 @@ type Options struct {
 	Config      func() any // the configuration in effect, ready for JSON, its secrets left out
 	Routes      func() []Route
 	Providers   func() []Provider
-	Limits      func() []Limit
+	Limits      func(context.Context) ([]Limit, error)
 	Status      func() Status
 	Log         *slog.Logger // nil: slog.Default()
 }

@@ -2,7 +2,7 @@ package limits
 
 import (
 	"cmp"
-	"math"
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -10,66 +10,37 @@ import (
 
 // Memory keeps the counts of one process. Create it with NewMemory.
 //
-// A count has two parts: what calls under way hold, which stays until they
-// end, and what ended calls used, which flows off at the limit's rate. A call
-// is admitted where both and its own estimate fit into the burst, so that what
-// is settled in any time t is at most burst + rate × t, however the estimates
-// were. One lock guards all counts: a decision is a few map look-ups.
+// The count of a rate has two parts: what calls under way hold, which stays
+// until they end, and what ended calls used, which flows off at the limit's
+// rate. A call is admitted where both and its own estimate fit into the burst,
+// so that what is settled in any time t is at most burst + rate × t, however
+// the estimates were. A budget's second part stays until its period ends. One
+// lock guards all counts: a decision is a few map look-ups.
 type Memory struct {
-	now func() time.Time
-	ttl time.Duration
-	max int // counters
+	now   func() time.Time
+	cross func(Crossing)
+	ttl   time.Duration
+	max   int // counters
 
 	mu       sync.Mutex // guards the following fields
 	start    time.Time
-	last     int64 // the latest time seen: the clock never runs back for us
+	last     int64 // the latest time seen: rates never run back
 	counters map[counterKey]*counter
-	sweepAt  int    // counters
-	swept    int64  // when the last sweep was
-	oldest   *lease // of the leases under way, by when they expire
+	spans    map[*Limit]period
+	crossed  []Crossing // to be told
+	sweepAt  int        // counters
+	swept    int64      // when the last sweep was
+	oldest   *lease     // of the leases under way, by when they expire
 	newest   *lease
 	free     *lease
 }
 
-type counterKey struct{ name, value string }
+// A tick is a moment: since the start, which never runs back, and on the wall
+// clock, in Unix nanoseconds.
+type tick struct{ elapsed, wall int64 }
 
-// A counter is one limit's count for one value.
-type counter struct {
-	limit *Limit // as it was last decided by
-	held  int64  // by leases
-	until int64  // when all that ended calls used has flowed off
-	users int    // leases that name it: they may have more to charge
-}
-
-// maxRules bounds the limits of one call.
-const maxRules = 32
-
-// A lease is what one call holds.
-type lease struct {
-	gen        uint64 // counts the lease's uses, so that an old Hold is known
-	parts      [maxRules]part
-	n          int
-	began      int64
-	expires    int64
-	expired    bool // its holds have been settled by the estimate
-	prev, next *lease
-}
-
-type part struct {
-	c       *counter
-	rule    Rule
-	amount  int64 // held, or charged by estimate
-	charged bool
-}
-
-// A Hold names a reservation. The zero Hold holds nothing.
-type Hold struct {
-	lease *lease
-	gen   uint64
-}
-
-// LeaseTime is how long a reservation stands without a heartbeat.
-const LeaseTime = 90 * time.Second
+// A period is that of a budget at some time, in Unix nanoseconds.
+type period struct{ since, until int64 }
 
 // maxCounters bounds the counts that are kept: values come from clients.
 const maxCounters = 1 << 18
@@ -78,76 +49,132 @@ const maxCounters = 1 << 18
 // would else go through all of them in vain.
 const sweepPause = time.Second
 
-// NewMemory returns a Memory without counts. now is the clock; nil: time.Now.
-func NewMemory(now func() time.Time) *Memory {
-	if now == nil {
-		now = time.Now
+// NewMemory returns a Memory without counts.
+func NewMemory(o Options) *Memory {
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	return &Memory{now: now, ttl: LeaseTime, max: maxCounters, start: now(), counters: map[counterKey]*counter{}, sweepAt: 1024}
+	return &Memory{
+		now: o.Now, cross: o.Crossed, ttl: LeaseTime, max: maxCounters, start: o.Now(),
+		counters: map[counterKey]*counter{}, spans: map[*Limit]period{}, sweepAt: 1024,
+	}
 }
 
-// tick returns the time since the start, which never runs back.
-func (m *Memory) tick() int64 {
-	m.last = max(m.last, int64(m.now().Sub(m.start)))
-	m.reap()
-	return m.last
+// tick returns the time, and ends what has expired.
+func (m *Memory) tick() tick {
+	t := m.now()
+	m.last = max(m.last, int64(t.Sub(m.start)))
+	now := tick{m.last, t.UnixNano()}
+	m.reap(now)
+	return now
 }
 
-// Reserve decides on a demand: all of its limits admit it and hold what it
-// asks for, or nothing is held. Rules beyond the 32nd are an error of the caller.
-func (m *Memory) Reserve(d *Demand) (out Decision) {
+// unlock ends what mu guards, and tells of the thresholds that were passed.
+func (m *Memory) unlock() {
+	told := m.crossed
+	m.crossed = nil
+	m.mu.Unlock()
+	for i := range told {
+		m.cross(told[i])
+	}
+}
+
+// Reserve is Limiter's.
+func (m *Memory) Reserve(_ context.Context, d *Demand) (out Decision) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	now := m.tick()
-	rules := d.Rules[:min(len(d.Rules), maxRules)]
-	var found [maxRules]*counter
-	var over uint64
+	rules := d.Rules[:min(len(d.Rules), MaxRules)]
+	var found [MaxRules]*counter
+	var keys [MaxRules]counterKey
+	var left uint64 // rules that are left out of their counts
 	for i := range rules {
-		c := m.counter(&rules[i], now)
-		found[i] = c
 		l := rules[i].Limit
-		asked := l.Dimension.of(d.Input, d.Output)
-		wait, full := c.full(l, asked, now)
-		switch {
-		case !full:
-		case !l.blocks():
-			over |= 1 << i
-			out.Over = l
-		case out.Refused == nil || wait > out.Wait:
-			out.Refused, out.Value, out.Asked, out.Wait = l, rules[i].Value, asked, wait
-			out.Used = c.used(l, now)
+		keys[i] = m.key(&rules[i], d.Project, now)
+		found[i] = m.counter(&keys[i], l, now)
+		asked := l.asked(d)
+		wait, full, why := found[i].full(l, asked, now)
+		if l.unpriced(d) {
+			wait, full, why = 0, true, Unpriced
+		}
+		if !full {
+			continue
+		}
+		if l.leaves() {
+			left |= 1 << i
+		}
+		if out.meet(l, wait, why) {
+			out.Value, out.Asked, out.Used = rules[i].Value, asked, found[i].used(l, now)
 		}
 	}
 	if out.Refused == nil {
-		out.Hold = m.hold(d, rules, &found, over, now)
+		out.Hold = m.hold(d, found[:len(rules)], keys[:len(rules)], left, now)
 	}
 	for i := range rules {
-		out.note(found[i].standing(rules[i].Limit, rules[i].Value, now))
+		out.Note(found[i].standing(&keys[i], rules[i].Limit, now))
 	}
 	return out
 }
 
-// hold puts a demand on its counters. Those that it would have passed are left
-// as they are: a refused call counts nowhere.
-func (m *Memory) hold(d *Demand, rules []Rule, found *[maxRules]*counter, over uint64, now int64) Hold {
-	if len(rules) == 0 {
+// meet notes a limit that is full; true: it is now the one that refuses.
+func (d *Decision) meet(l *Limit, wait time.Duration, why Why) bool {
+	switch {
+	case !l.Blocks():
+		if d.Over == nil || severity(l.Action) > severity(d.Over.Action) {
+			d.Over = l
+		}
+		return false
+	case d.Refused != nil && (d.Why == Unpriced || why != Unpriced && wait <= d.Wait):
+		return false
+	}
+	d.Refused, d.Wait, d.Why = l, wait, why
+	return true
+}
+
+func severity(a Action) int {
+	switch a {
+	case Downgrade:
+		return 2
+	case Warn:
+		return 1
+	}
+	return 0
+}
+
+// Note keeps the standing with the least left.
+func (d *Decision) Note(s Standing) {
+	if !s.Limit.Blocks() {
+		return
+	}
+	if t := &d.Tightest[s.Limit.Dimension]; t.Limit == nil || s.Remaining < t.Remaining {
+		*t = s
+	}
+}
+
+// hold puts a demand on its counters.
+func (m *Memory) hold(d *Demand, found []*counter, keys []counterKey, left uint64, now tick) Hold {
+	if len(found) == 0 {
 		return Hold{}
 	}
 	s := m.lease()
-	s.began = now
-	for i := range rules {
-		if over&(1<<i) != 0 {
+	s.began = now.elapsed
+	for i, c := range found {
+		if left&(1<<i) != 0 {
 			continue
 		}
-		l := rules[i].Limit
-		p := part{c: found[i], rule: rules[i], amount: l.Dimension.of(d.Input, d.Output)}
+		l := d.Rules[i].Limit
+		p := part{c: c, limit: l, key: keys[i], amount: l.asked(d)}
+		before := c.used(l, now)
 		if l.Dimension == Requests {
-			p.c.charge(l, p.amount, now)
-			p.charged = true
+			c.charge(l, p.amount, now)
+			p.charged, p.until = true, c.until
 		} else {
-			p.c.held += p.amount
+			c.held += p.amount
 		}
-		p.c.users++
+		if l.Dimension != USD {
+			m.passed(&p, before, now)
+		}
+		c.users++
 		s.parts[s.n] = p
 		s.n++
 	}
@@ -155,14 +182,79 @@ func (m *Memory) hold(d *Demand, rules []Rule, found *[maxRules]*counter, over u
 	return Hold{lease: s, gen: s.gen}
 }
 
-// Settle ends a reservation: what it held is let go, and what the call used is
-// charged. It counts once; later calls do nothing.
-func (m *Memory) Settle(h Hold, a Actual) {
+// passed notes a soft threshold that was passed since a count stood at before.
+func (m *Memory) passed(p *part, before int64, now tick) {
+	if len(p.limit.Soft) == 0 || m.cross == nil {
+		return
+	}
+	after := p.c.used(p.limit, now)
+	if p.limit.Dimension == USD {
+		after = p.c.spent
+	}
+	percent := p.limit.Crossed(before, after)
+	if percent == 0 {
+		return
+	}
+	since := time.Unix(p.key.since, 0)
+	if w := p.limit.Window; w > 0 {
+		since = time.Unix(0, now.wall-now.wall%int64(w))
+	}
+	m.crossed = append(m.crossed, Crossing{Limit: p.limit, Project: p.key.project, Value: p.key.value, Since: since.UTC(), Percent: percent, Used: after})
+}
+
+// TopUp is Limiter's.
+func (m *Memory) TopUp(_ context.Context, h Hold, more, most Use) (out Decision) {
+	m.mu.Lock()
+	defer m.unlock()
+	now := m.tick()
+	s := h.lease
+	if s == nil || s.gen != h.gen || s.expired {
+		return Decision{}
+	}
+	d := Demand{Use: more, Most: most}
+	for i := range s.parts[:s.n] {
+		p := &s.parts[i]
+		l := p.limit
+		if l.perCall() {
+			continue
+		}
+		asked := l.asked(&d)
+		wait, full, why := p.c.full(l, asked, now)
+		if l.unpriced(&d) {
+			wait, full, why = 0, true, Unpriced
+		}
+		if full && out.meet(l, wait, why) {
+			out.Value, out.Asked, out.Used = p.key.value, asked, p.c.used(l, now)
+		}
+	}
+	if out.Refused != nil {
+		return out
+	}
+	for i := range s.parts[:s.n] {
+		if p := &s.parts[i]; !p.limit.perCall() {
+			p.add(p.limit.asked(&d), now)
+		}
+	}
+	out.Hold = h
+	return out
+}
+
+// perCall reports whether a call counts once, however many attempts it takes.
+func (l *Limit) perCall() bool { return l.Dimension == Requests || l.Dimension == Concurrent }
+
+// Release is Limiter's.
+func (m *Memory) Release(h Hold) { m.end(h, &Use{}, true) }
+
+// Settle is Limiter's.
+func (m *Memory) Settle(h Hold, used Use) { m.end(h, &used, false) }
+
+// end ends a reservation.
+func (m *Memory) end(h Hold, used *Use, released bool) {
 	if h.lease == nil {
 		return
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	now := m.tick()
 	s := h.lease
 	if s.gen != h.gen {
@@ -171,10 +263,13 @@ func (m *Memory) Settle(h Hold, a Actual) {
 	for i := range s.parts[:s.n] {
 		p := &s.parts[i]
 		if s.expired { // the count may have been forgotten since
-			p.c = m.counter(&p.rule, now)
+			p.c = m.counter(&p.key, p.limit, now)
 			p.c.users++
 		}
-		p.settle(a, now)
+		m.settle(p, used, now)
+		if released && p.limit.Dimension == Requests { // as far as it has not flowed off
+			p.c.until -= max(0, min(p.limit.long(1), p.until-now.elapsed))
+		}
 	}
 	if !s.expired {
 		m.unlink(s)
@@ -184,31 +279,40 @@ func (m *Memory) Settle(h Hold, a Actual) {
 	s.next, m.free = m.free, s
 }
 
-// settle replaces the estimate by what was used. Of an estimate that was
-// charged already only what goes beyond it is still to be charged.
-func (p *part) settle(a Actual, now int64) {
+// settle replaces the estimate by what was used. Of a rate's estimate that was
+// charged already only what goes beyond it is still to be charged: the rest
+// may have flowed off.
+func (m *Memory) settle(p *part, used *Use, now tick) {
 	p.c.users--
 	if !p.charged {
 		p.c.held -= p.amount
-		p.amount = 0
 	}
-	if p.rule.Limit.Dimension == Concurrent || p.rule.Limit.Dimension == Requests {
+	if p.limit.perCall() {
 		return
 	}
-	if used := p.rule.Limit.Dimension.of(a.Input, a.Output); used > p.amount {
-		p.c.charge(p.rule.Limit, used-p.amount, now)
+	n := p.limit.of(used)
+	if p.limit.Dimension == USD && used.Unpriced > 0 && p.limit.Ceiling == 0 {
+		n = max(n, p.amount) // unknown is never nothing
+	}
+	before := p.c.spent
+	switch {
+	case !p.charged:
+		p.c.charge(p.limit, n, now)
+	case p.limit.Dimension == USD || n > p.amount:
+		p.c.charge(p.limit, n-p.amount, now)
+	}
+	if p.limit.Dimension == USD {
+		m.passed(p, before, now)
 	}
 }
 
-// Heartbeat says that the call is still under way. It reports false where the
-// reservation has ended. What a call holds for longer than the limit's window
-// is charged as used, so that long streams do not stand in the way of others.
+// Heartbeat is Limiter's.
 func (m *Memory) Heartbeat(h Hold) bool {
 	if h.lease == nil {
 		return false
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	now := m.tick()
 	s := h.lease
 	if s.gen != h.gen || s.expired {
@@ -216,7 +320,7 @@ func (m *Memory) Heartbeat(h Hold) bool {
 	}
 	for i := range s.parts[:s.n] {
 		p := &s.parts[i]
-		if !p.charged && p.rule.Limit.Dimension != Concurrent && now-s.began >= int64(p.rule.Limit.Window) {
+		if w := p.limit.Window; !p.charged && w > 0 && now.elapsed-s.began >= int64(w) {
 			p.convert(now)
 		}
 	}
@@ -225,160 +329,101 @@ func (m *Memory) Heartbeat(h Hold) bool {
 	return true
 }
 
-// convert charges a held estimate as if it had been used.
-func (p *part) convert(now int64) {
-	p.c.held -= p.amount
-	if p.rule.Limit.Dimension != Concurrent {
-		p.c.charge(p.rule.Limit, p.amount, now)
+// Correct is Limiter's. It never fails.
+func (m *Memory) Correct(_ context.Context, l *Limit, since time.Time, spent []Sum) error {
+	m.mu.Lock()
+	defer m.unlock()
+	now := m.tick()
+	name := l.Name()
+	for i := range spent {
+		key := counterKey{name, spent[i].Project, spent[i].Value, since.Unix()}
+		c := m.counter(&key, l, now)
+		before := c.spent
+		c.spent = max(before, l.of(&Use{USD: spent[i].USD, Unpriced: spent[i].Unpriced}))
+		m.passed(&part{c: c, limit: l, key: key}, before, now)
 	}
-	p.charged = true
+	return nil
 }
 
-// reap ends the leases that got no heartbeat: by their estimates, not by 0.
-func (m *Memory) reap() {
-	for s := m.oldest; s != nil && s.expires <= m.last; s = m.oldest {
-		for i := range s.parts[:s.n] {
-			if !s.parts[i].charged {
-				s.parts[i].convert(s.expires)
-			}
-			s.parts[i].c.users--
-		}
-		s.expired = true
-		m.unlink(s)
-	}
-}
-
-// Status returns how all limits stand that are in use, by name and value.
-func (m *Memory) Status() []Standing {
+// Status is Limiter's. It never fails.
+func (m *Memory) Status(context.Context) ([]Standing, error) {
 	m.mu.Lock()
 	now := m.tick()
 	m.sweep(now)
 	out := make([]Standing, 0, len(m.counters))
 	for k, c := range m.counters {
-		out = append(out, c.standing(c.limit, k.value, now))
+		if c.end == 0 || c.end > now.wall || c.held > 0 {
+			out = append(out, c.standing(&k, c.limit, now))
+		}
 	}
-	m.mu.Unlock()
-	slices.SortFunc(out, func(a, b Standing) int {
-		return cmp.Or(cmp.Compare(a.Limit.Name(), b.Limit.Name()), cmp.Compare(a.Value, b.Value))
-	})
-	return out
+	m.unlock()
+	sortStandings(out)
+	return out, nil
 }
 
-// counter finds or makes a rule's count. Values beyond the bound share one.
-func (m *Memory) counter(r *Rule, now int64) *counter {
-	key := counterKey{r.Name, r.Value}
-	c := m.counters[key]
+func sortStandings(list []Standing) {
+	slices.SortFunc(list, func(a, b Standing) int {
+		return cmp.Or(cmp.Compare(a.Limit.Name(), b.Limit.Name()), cmp.Compare(a.Project, b.Project), cmp.Compare(a.Value, b.Value), a.Since.Compare(b.Since))
+	})
+}
+
+// key is the name of a rule's count.
+func (m *Memory) key(r *Rule, project string, now tick) counterKey {
+	k := counterKey{name: r.Name, value: r.Value}
+	if !r.Limit.Scope.Shared() {
+		k.project = project
+	}
+	if r.Limit.Dimension == USD {
+		k.since = m.span(r.Limit, now).since / int64(time.Second)
+	}
+	return k
+}
+
+// span is a budget's period at a time, which is looked up once for each.
+func (m *Memory) span(l *Limit, now tick) period {
+	if p, ok := m.spans[l]; ok && now.wall >= p.since && now.wall < p.until {
+		return p
+	}
+	if len(m.spans) > 4*MaxRules { // of limits that reloads have taken away
+		clear(m.spans)
+	}
+	since, until := l.Span(time.Unix(0, now.wall))
+	p := period{since.UnixNano(), until.UnixNano()}
+	m.spans[l] = p
+	return p
+}
+
+// counter finds or makes a count. Values beyond the bound share one.
+func (m *Memory) counter(k *counterKey, l *Limit, now tick) *counter {
+	c := m.counters[*k]
 	if c == nil {
-		if len(m.counters) >= min(m.sweepAt, m.max) && now-m.swept >= int64(sweepPause) {
+		if len(m.counters) >= min(m.sweepAt, m.max) && now.elapsed-m.swept >= int64(sweepPause) {
 			m.sweep(now)
 		}
 		if len(m.counters) >= m.max {
-			key.value = "(all others)"
-			c = m.counters[key]
+			k.project, k.value = "", "(all others)"
+			c = m.counters[*k]
 		}
 		if c == nil {
 			c = &counter{}
-			m.counters[key] = c
+			if l.Dimension == USD {
+				_, until := l.Span(time.Unix(k.since, 0))
+				c.end = until.UnixNano()
+			}
+			m.counters[*k] = c
 		}
 	}
-	c.limit = r.Limit
+	c.limit = l
 	return c
 }
 
-// sweep forgets the counts at zero: they are as good as new ones.
-func (m *Memory) sweep(now int64) {
+// sweep forgets the counts that are as good as new ones.
+func (m *Memory) sweep(now tick) {
 	for k, c := range m.counters {
-		if c.users == 0 && c.until <= now {
+		if c.idle(now) {
 			delete(m.counters, k)
 		}
 	}
-	m.swept = now
+	m.swept = now.elapsed
 	m.sweepAt = max(1024, min(m.max, 2*len(m.counters)))
-}
-
-// full reports whether n more do not fit, and how long it takes until they do.
-// More than the burst is admitted where nothing else is there.
-func (c *counter) full(l *Limit, n, now int64) (time.Duration, bool) {
-	if l.Dimension == Concurrent {
-		return time.Second, c.held+n > l.Amount
-	}
-	backlog := max(0, c.until-now)
-	n = min(n, l.burst())
-	wait := backlog + l.long(c.held+n) - l.long(l.burst())
-	return time.Duration(max(0, wait)), wait > 0
-}
-
-// used is what is in use, of both kinds.
-func (c *counter) used(l *Limit, now int64) int64 {
-	if l.Dimension == Concurrent {
-		return c.held
-	}
-	used := l.units(max(0, c.until-now))
-	if l.long(used) < c.until-now {
-		used++
-	}
-	return c.held + used
-}
-
-func (c *counter) standing(l *Limit, value string, now int64) Standing {
-	used := c.used(l, now)
-	s := Standing{Limit: l, Value: value, Used: used, Reserved: c.held}
-	if l.Dimension == Concurrent {
-		s.Remaining = max(0, l.Amount-used)
-		return s
-	}
-	s.Remaining = max(0, l.burst()-used)
-	s.Reset = time.Duration(max(0, c.until-now) + l.long(c.held))
-	return s
-}
-
-// charge adds to what flows off.
-func (c *counter) charge(l *Limit, n, now int64) {
-	c.until = min(max(c.until, now)+l.long(n), math.MaxInt64/2)
-}
-
-// note keeps the standing with the least left.
-func (d *Decision) note(s Standing) {
-	if !s.Limit.blocks() {
-		return
-	}
-	if t := &d.Tightest[s.Limit.Dimension]; t.Limit == nil || s.Remaining < t.Remaining {
-		*t = s
-	}
-}
-
-// lease takes one that is free, or makes one.
-func (m *Memory) lease() *lease {
-	s := m.free
-	if s == nil {
-		return &lease{gen: 1}
-	}
-	m.free = s.next
-	s.next, s.n, s.expired = nil, 0, false
-	return s
-}
-
-func (m *Memory) push(s *lease, now int64) {
-	s.expires = now + int64(m.ttl)
-	s.prev, s.next = m.newest, nil
-	if m.newest != nil {
-		m.newest.next = s
-	} else {
-		m.oldest = s
-	}
-	m.newest = s
-}
-
-func (m *Memory) unlink(s *lease) {
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else {
-		m.oldest = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	} else {
-		m.newest = s.prev
-	}
-	s.prev, s.next = nil, nil
 }

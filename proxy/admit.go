@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ func (p *Proxy) admit(next Handler) Handler {
 		if len(d.Rules) == 0 {
 			return next(w, r, x)
 		}
-		c := &ceilings{decision: p.limits.Reserve(&d), at: time.Now(), input: d.Input, output: d.Output}
+		c := &ceilings{decision: p.limits.Reserve(r.Context(), &d), at: time.Now(), expected: d.Use}
 		x.ceilings = c
 		if err := p.judge(x, c); err != nil {
 			return err
@@ -52,11 +53,11 @@ const maxRetryAfter = time.Minute
 
 // ceilings are what the limits said to a call.
 type ceilings struct {
-	decision      limits.Decision
-	at            time.Time // of the decision
-	input, output int64     // estimated
-	from          int       // the first of the call's attempts that it is for
-	beat          *time.Timer
+	decision limits.Decision
+	at       time.Time  // of the decision
+	expected limits.Use // of one attempt
+	from     int        // the first of the call's attempts that it is for
+	beat     *time.Timer
 }
 
 // heartbeat is how often a call says that it is still under way.
@@ -92,12 +93,12 @@ func (p *Proxy) settle(x *Exchange, c *ceilings) {
 
 // used is what all attempts of a call used. An attempt that did work that
 // nobody has counted has used what was estimated.
-func (c *ceilings) used(x *Exchange) (a limits.Actual) {
+func (c *ceilings) used(x *Exchange) (a limits.Use) {
 	for _, t := range x.call.Attempts[c.from:] {
 		in, knowsIn := t.Usage.Input()
 		out, knowsOut := t.Usage.Output()
 		if !knowsIn && !knowsOut && t.Status == http.StatusOK && x.Endpoint.Metered {
-			in, out = c.input, c.output
+			in, out = c.expected.Input, c.expected.Output
 		}
 		a.Input, a.Output = a.Input+min(in, limits.MaxAmount), a.Output+min(out, limits.MaxAmount)
 	}
@@ -107,6 +108,9 @@ func (c *ceilings) used(x *Exchange) (a limits.Actual) {
 // callerDemand is what a call asks of the limits that are its caller's.
 func callerDemand(x *Exchange) limits.Demand {
 	d := estimated(x)
+	if k := x.Caller.Key; k != nil {
+		d.Project = k.ProjectID
+	}
 	d.Rules = make([]limits.Rule, 0, len(x.state.rules))
 	for _, r := range x.state.rules {
 		value, ok := x.value(r.Limit)
@@ -123,7 +127,7 @@ func estimated(x *Exchange) limits.Demand {
 	if !x.Endpoint.Metered {
 		return limits.Demand{}
 	}
-	return limits.Demand{Input: x.estimate, Output: expectedOutput(&x.View)}
+	return limits.Demand{Use: limits.Use{Input: x.estimate, Output: expectedOutput(&x.View)}}
 }
 
 // What a reply is expected to have, in tokens, where the request does not
@@ -184,8 +188,9 @@ func limitRules(list []*limits.Limit) (callers, targets []limits.Rule) {
 	return callers, targets
 }
 
-// Limits returns how the limits stand that are in use.
-func (p *Proxy) Limits() []limits.Standing { return p.limits.Status() }
+// Limits returns how the limits stand that are in use, and an error where the
+// store of their counts cannot be asked.
+func (p *Proxy) Limits(ctx context.Context) ([]limits.Standing, error) { return p.limits.Status(ctx) }
 
 // limit counts a call that met a limit that was reached.
 func (m *Metrics) limit(l *limits.Limit) {

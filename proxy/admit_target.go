@@ -23,7 +23,7 @@ func (c *carrier) ask(t Target) *failure {
 		}
 		d.Rules = append(d.Rules, r)
 	}
-	spot := &ceilings{decision: c.p.limits.Reserve(&d), at: time.Now(), input: d.Input, output: d.Output, from: len(x.call.Attempts)}
+	spot := &ceilings{decision: c.p.limits.Reserve(c.ctx, &d), at: time.Now(), expected: d.Use, from: len(x.call.Attempts)}
 	if err := c.p.judge(x, spot); err != nil {
 		t.Provider.breakerFor(t.model(x.Model)).undo() // nothing was sent
 		return &failure{err: err, elsewhere: true, unsent: true}

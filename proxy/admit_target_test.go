@@ -39,7 +39,7 @@ func TestTargetLimits(t *testing.T) {
 	if n := g.inUse(limits.Tokens); n != 44 {
 		t.Errorf("%d tokens are in use after four calls of 11", n)
 	}
-	for _, s := range g.proxy.Limits() {
+	for _, s := range g.standings() {
 		if s.Limit == tokens && s.Value != "a/m" && s.Value != "b/m" {
 			t.Errorf("a target is counted as %q", s.Value)
 		}

@@ -23,9 +23,17 @@ func slotsOf(n int64) *limits.Limit {
 	return &limits.Limit{Scope: limits.Customer, Dimension: limits.Concurrent, Amount: n}
 }
 
+func (g *rig) standings() []limits.Standing {
+	list, err := g.proxy.Limits(context.Background())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return list
+}
+
 // inUse is how much of a dimension is in use, over all values.
 func (g *rig) inUse(d limits.Dimension) (n int64) {
-	for _, s := range g.proxy.Limits() {
+	for _, s := range g.standings() {
 		if s.Limit.Dimension == d {
 			n += s.Used
 		}
@@ -121,10 +129,10 @@ func TestLongWaitsAreNotTriedAgain(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &Proxy{limits: limits.NewMemory(nil)}
+		p := &Proxy{limits: limits.NewMemory(limits.Options{})}
 		slots := slotsOf(1)
 		reserve := func() limits.Decision {
-			return p.limits.Reserve(&limits.Demand{Rules: []limits.Rule{{Limit: slots, Name: slots.Name(), Value: "acme"}}})
+			return p.limits.Reserve(context.Background(), &limits.Demand{Rules: []limits.Rule{{Limit: slots, Name: slots.Name(), Value: "acme"}}})
 		}
 		c := &ceilings{decision: reserve()}
 		p.keepAlive(c)
@@ -214,7 +222,7 @@ func TestNoSlotLeaks(t *testing.T) {
 			t.Fatalf("call %d in a row: %d", i, status)
 		}
 	}
-	if held := g.proxy.Limits(); len(held) > 0 && held[0].Reserved != 0 {
+	if held := g.standings(); len(held) > 0 && held[0].Reserved != 0 {
 		t.Errorf("%d tokens are held when all calls have ended", held[0].Reserved)
 	}
 }

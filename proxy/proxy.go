@@ -28,6 +28,7 @@ type Options struct {
 	Objects  Objects           // who made which id; nil: remembered in memory only
 	Kept     *ledger.Responses // replies that Weir keeps itself; nil: none are
 	Tokens   *tokens.Counter   // nil: a counter of its own
+	Limits   limits.Limiter    // keeps the counts of limits; nil: this process's memory
 	Metrics  *Metrics          // nil: metrics that nobody reads
 	Tracer   trace.Tracer      // nil: no tracing, at no cost
 	Log      *slog.Logger      // nil: slog.Default()
@@ -46,7 +47,7 @@ type Proxy struct {
 	background background
 	kept       *ledger.Responses // nil: none are kept
 	tokens     *counter
-	limits     *limits.Memory
+	limits     limits.Limiter
 	metrics    *Metrics
 	tracer     trace.Tracer
 	log        *slog.Logger
@@ -69,11 +70,14 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		recorder: o.Recorder, keys: o.Keys, kept: o.Kept, objects: newObjects(o.Objects, o.Log),
-		tokens: newCounter(o.Tokens), limits: limits.NewMemory(nil), metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
+		tokens: newCounter(o.Tokens), limits: o.Limits, metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
 		pricedAt: o.PricedAt, transport: newTransport(),
 	}
 	if p.pricedAt == nil {
 		p.pricedAt = func(began time.Time) time.Time { return began }
+	}
+	if p.limits == nil {
+		p.limits = limits.NewMemory(limits.Options{})
 	}
 	if p.metrics == nil {
 		p.metrics = NewMetrics(nil)

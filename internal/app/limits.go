@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+
 	"weir/config"
 	"weir/console"
 	"weir/limits"
@@ -30,13 +32,17 @@ func Limits(c *config.Config) (out []*limits.Limit) {
 }
 
 // limits are how the limits stand that are in use, for the console.
-func (a *App) limits() (out []console.Limit) {
-	for _, s := range a.proxy.Limits() {
+func (a *App) limits(ctx context.Context) (out []console.Limit, err error) {
+	list, err := a.proxy.Limits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range list {
 		l := s.Limit
 		out = append(out, console.Limit{
 			ID: l.Name() + " " + s.Value, Scope: string(l.Scope), Value: s.Value, Measure: l.Measure(), Limit: l.Amount,
 			Used: s.Used, Reserved: s.Reserved, Remaining: s.Remaining, Reset: s.Reset, Action: string(l.Action),
 		})
 	}
-	return out
+	return out, nil
 }

@@ -1,0 +1,12 @@
+package limits_test
+
+import (
+	"testing"
+
+	"weir/limits"
+	"weir/limits/limitstest"
+)
+
+func TestMemory(t *testing.T) {
+	limitstest.Run(t, func(_ *testing.T, o limits.Options) limits.Limiter { return limits.NewMemory(o) })
+}
