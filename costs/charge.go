@@ -55,6 +55,7 @@ type Charge struct {
 	Provider   string  // whose rows were used, "" if none
 	Model      string  // the book's id of the model, "" if none
 	Book       string  // the version of the price book
+	Mean       bool    // of a sum of requests, some of which may have crossed a threshold that their mean did not, or the other way round
 }
 
 // A Line is one meter's part of a charge.
@@ -112,9 +113,29 @@ func (b *Book) Charge(u Usage, t Terms) Charge {
 	c.Provider, c.Model = p.id, m.id
 	e := evaluation{usage: u, book: b, provider: p, model: m, at: t.At.UnixNano()}
 	e.context(t)
+	c.Mean = e.mean()
 	e.collect()
 	e.price(&c)
 	return c
+}
+
+// mean makes thresholds go by the mean request where the usage is a sum of
+// several (Requests). It reports whether that is a guess: one of them alone
+// may have been as long as all.
+func (e *evaluation) mean() bool {
+	n, _ := e.usage.Get(Requests)
+	if n < 2 {
+		return false
+	}
+	most := e.input
+	e.input /= n
+	for i := range e.model.rows {
+		r := &e.model.rows[i]
+		if r.above >= 0 && most > r.above && r.applies(&evaluation{at: e.at, dims: e.dims, input: most}) {
+			return true
+		}
+	}
+	return false
 }
 
 func noProvider(name string) bool { return name == "" || name == "local" || name == "none" }
@@ -556,6 +577,7 @@ func (c *Charge) join(o Charge) {
 		c.Status = Priced
 	}
 	c.List, c.Contracted = c.List.Add(o.List), c.Contracted.Add(o.Contracted)
+	c.Mean = c.Mean || o.Mean
 }
 
 // GPUIdle prices the time in which own GPUs ran and served nobody: alive less

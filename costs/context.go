@@ -29,6 +29,48 @@ func ContextKeys() []string {
 	}
 }
 
+// Context says what decides a price beside the usage, the tier and the price
+// of a GPU-hour, in SetContext's words: batch=true,search_context_size=high.
+func (t *Terms) Context() string {
+	if !t.Batch && t.Speed == "" && t.Residency == "" && t.Region == "" && t.SearchContextSize == "" && t.SearchType == "" &&
+		t.Endpoint == "" && t.Resolution == "" {
+		return ""
+	}
+	b := make([]byte, 0, 64)
+	word := func(name, value string) {
+		if value == "" || strings.ContainsAny(value, ",=") {
+			return
+		}
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, name...), '='), value...)
+	}
+	if t.Batch {
+		word("batch", "true")
+	}
+	word("speed", t.Speed)
+	word("residency", t.Residency)
+	word("region", t.Region)
+	word("search_context_size", t.SearchContextSize)
+	word("search_type", t.SearchType)
+	word("endpoint", t.Endpoint)
+	word("resolution", t.Resolution)
+	return string(b)
+}
+
+// ReadContext is the inverse of Context. What it does not know it passes over.
+func (t *Terms) ReadContext(text string) {
+	for pair := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(pair, "=")
+		if set := contextKeys[name]; set != nil {
+			set(t, value)
+		} else if name == "batch" {
+			t.Batch = value == "true"
+		}
+	}
+}
+
 // secondsOf are meters of time by the words for their seconds.
 var secondsOf = map[string]Meter{"audio_seconds": AudioMicros, "seconds": AudioMicros, "audio_out_seconds": AudioOutMicros, "video_seconds": VideoMicros}
 

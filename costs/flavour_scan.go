@@ -406,7 +406,12 @@ func exponentOf(raw []byte) (exp int, ok bool) {
 
 // ParseMicros returns a JSON number of seconds in microseconds, rounded to the
 // nearest, and false for what is no number, negative or beyond belief.
-func ParseMicros(seconds []byte) (int64, bool) {
-	n, ok := decimal(seconds, 6, true)
+func ParseMicros(seconds []byte) (int64, bool) { return parseTime(seconds, 6) }
+
+// ParseMillis is ParseMicros of milliseconds.
+func ParseMillis(milliseconds []byte) (micros int64, ok bool) { return parseTime(milliseconds, 3) }
+
+func parseTime(raw []byte, digits int) (int64, bool) {
+	n, ok := decimal(raw, digits, true)
 	return n, ok && n <= maxCount
 }

@@ -74,6 +74,7 @@ type Charge struct {
 	Book       string      `json:"book,omitzero"`         // version of the price book
 	Lines      []PriceLine `json:"price_lines,omitzero"`  // what Computed is made of
 	Why        string      `json:"why_unpriced,omitzero"`
+	Terms      string      `json:"terms,omitzero"` // what decided the price beside the usage and its tier, as costs.Terms.Context says it
 }
 
 // Drifts reports whether the provider charges more than 1 % more or less than
@@ -132,7 +133,7 @@ func Settle(c *costs.Charge, charged Amount, source UsageSource) Charge {
 		out.Cost, out.CostSource = out.Computed, CostFree
 	case c.Status == costs.Unpriced:
 		out.CostSource = CostUnpriced
-	case source == FromProvider:
+	case source == FromProvider && !c.Mean:
 		out.Cost, out.CostSource = out.Computed, CostComputed
 	default:
 		out.Cost, out.CostSource = out.Computed, CostEstimated
@@ -176,7 +177,7 @@ func (c *Call) wasted(i int) bool { return i < len(c.Attempts)-1 || c.Outcome !=
 // text is the charge as it stands in its column, without the amount and source that
 // have columns of their own.
 func (c *Charge) text() string {
-	if c.Book == "" && !c.Charged.Known {
+	if c.Book == "" && !c.Charged.Known && c.Terms == "" {
 		return ""
 	}
 	b := make([]byte, 0, 256)
@@ -201,6 +202,7 @@ func (c *Charge) text() string {
 	amount("charged_usd", c.Charged)
 	text("book", c.Book)
 	text("why_unpriced", c.Why)
+	text("terms", c.Terms)
 	if len(c.Lines) > 0 {
 		b = append(b, `,"price_lines":[`...)
 		for i := range c.Lines {

@@ -74,6 +74,7 @@ const (
 	fPriceLine
 	fWhy
 	fInconsistent
+	fTerms
 )
 
 var meters = costs.Meters()
@@ -236,6 +237,7 @@ func (e *encoder) charge(c *Charge) {
 	e.amount(fCharged, c.Charged)
 	e.str(fBook, c.Book)
 	e.str(fWhy, c.Why)
+	e.str(fTerms, c.Terms)
 	for i := range c.Lines {
 		l := &c.Lines[i]
 		at := e.beginNested(fPriceLine)
@@ -468,6 +470,8 @@ func (c *Charge) setField(tag field, b []byte) (err error) {
 		c.Book = string(b)
 	case fWhy:
 		c.Why = string(b)
+	case fTerms:
+		c.Terms = string(b)
 	case fPriceLine:
 		m, n := binary.Uvarint(b)
 		if n <= 0 {

@@ -52,6 +52,7 @@ func drawCharge(t *rapid.T) Charge {
 		Cost: amount(), Computed: amount(), List: amount(), Charged: amount(), Book: rapid.String().Draw(t, "book"),
 		CostSource: CostSource(rapid.SampledFrom([]string{"", "provider", "computed", "unpriced"}).Draw(t, "cost source")),
 		Why:        rapid.String().Draw(t, "why"),
+		Terms:      rapid.String().Draw(t, "terms"),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "lines") {
 		m := costs.Meters()[rapid.IntRange(0, len(costs.Meters())-1).Draw(t, "meter")]

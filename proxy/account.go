@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -176,23 +177,43 @@ func (a *attempt) charge(r *wire.Reading) ledger.Charge {
 	}
 	used := r.Reading
 	used.Usage = rec.Usage
-	charge := costs.Charge{Status: costs.Unpriced, Why: "there is no price book"}
+	charge, terms := costs.Charge{Status: costs.Unpriced, Why: "there is no price book"}, a.terms(r)
 	switch {
 	case a.api == wire.CountTokens: // which no vendor bills
 		charge = costs.Charge{Status: costs.Free}
 	case s.Prices != nil:
-		charge = s.Prices.ChargeReading(&used, costs.Terms{
-			Provider: a.target.Provider.priceAs, Model: a.model, Served: r.ServedModel, At: a.c.p.pricedAt(a.start).UTC(), Tier: r.ServiceTier,
-			GPUHour: a.target.Provider.gpuHour,
-		})
+		charge = s.Prices.ChargeReading(&used, terms)
 	}
 	var charged ledger.Amount
 	if r.HasCharge && rec.UsageSource == ledger.FromProvider {
 		charged = ledger.Known(r.Charged)
 	}
 	out := ledger.Settle(&charge, charged, rec.UsageSource)
+	out.Terms = terms.Context()
 	a.c.p.metrics.charged(a.target.Provider.Name, &out)
 	return out
+}
+
+// terms are what decides the attempt's price beside its usage: what the reply
+// says, else the provider's place and what was asked. A tier that was asked
+// for is not always the one that serves: it counts only where the reply broke
+// off before it could say. To an API of another dialect most words don't pass.
+func (a *attempt) terms(r *wire.Reading) costs.Terms {
+	p, asked := a.target.Provider, &a.x.View.Priced
+	t := costs.Terms{
+		Provider: p.priceAs, Model: a.model, Served: r.ServedModel, At: a.c.p.pricedAt(a.start).UTC(), Tier: r.ServiceTier,
+		Residency: p.place.residency, Region: p.place.region, Endpoint: p.place.endpoint,
+		SearchContextSize: asked.SearchContextSize, SearchType: asked.SearchType,
+		Batch: a.api == wire.Batches, GPUHour: p.gpuHour,
+	}
+	if a.carry != nil {
+		return t
+	}
+	t.Speed, t.Residency = asked.Speed, cmp.Or(asked.Residency, t.Residency)
+	if !r.Final {
+		t.Tier = cmp.Or(t.Tier, a.x.View.ServiceTier)
+	}
+	return t
 }
 
 // onlyLooks reports whether the request makes nothing: a reply to it may tell

@@ -9,14 +9,14 @@ import (
 	"weir/proxy/wire"
 )
 
-// maxBackground bounds the responses under way in the background whose usage
+// maxBackground bounds the responses and batches under way whose usage
 // is awaited; the oldest are given up first.
 const maxBackground = 10_000
 
 // A background remembers the responses that were begun and left to run on
-// (`background: true`). Their usage comes with the first look at them after
-// they have ended, and is counted there, once. It is memory alone: what was
-// begun before a restart stays unmetered.
+// (`background: true`), and the batches. Their usage comes with the first look
+// at them after they have ended, and is counted there, once. It is memory
+// alone: what was begun before a restart stays unmetered.
 type background struct {
 	mu      sync.Mutex // guards the following fields
 	awaited map[string]uint64
@@ -74,8 +74,12 @@ func (b *background) take(id string) bool {
 // looked is the usage of a request that makes nothing: none, but of a response
 // that has ended in the background.
 func (a *attempt) looked(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
-	if a.api == wire.StoredResponses && r.HasUsage && a.c.p.background.take(a.x.Endpoint.ID) {
+	if a.runsOn() && r.HasUsage && !r.Pending && a.c.p.background.take(a.x.Endpoint.ID) {
 		return r.Usage, ledger.FromProvider
 	}
 	return costs.Usage{}, ""
 }
+
+// runsOn reports whether the request names what may run on without a client: a
+// stored response, or a batch.
+func (a *attempt) runsOn() bool { return a.api == wire.StoredResponses || a.api == wire.Batches }

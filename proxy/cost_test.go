@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"weir/costs"
+	"weir/internal/mockllm"
 	"weir/ledger"
 )
 
@@ -47,108 +50,135 @@ func goldens(t *testing.T) map[string]golden {
 	return out
 }
 
-// A goldenAPI is how an API is asked and answers, with the model and the usage,
-// and what else its reply says, to be filled in.
+// A goldenAPI is how an API is asked; what is asked for further is put at %s.
 type goldenAPI struct {
-	kind, path, ask, answer string
-	stream                  string // "": the API has none
+	kind, path, ask string
+	stream          string // what asks for a stream; "": the API has none
+	streamPath      string // "": as path
 }
+
+const (
+	formHead = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n%s\r\n%s"
+	formFile = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n--x--\r\n"
+)
 
 var goldenAPIs = map[string]goldenAPI{
-	"chat": {
-		"openai", "/v1/chat/completions", `{"model":%q,"messages":[{"role":"user","content":"hi"}]%s}`,
-		`{"id":"c","model":%q,"choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":%s%s}`,
-		"data: {\"id\":\"c\",\"model\":%[1]q,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n" +
-			"data: {\"id\":\"c\",\"model\":%[1]q,\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n" +
-			"data: {\"id\":\"c\",\"model\":%[1]q,\"choices\":[],\"usage\":%[2]s%[3]s}\n\ndata: [DONE]\n\n",
-	},
-	"responses": {
-		"openai", "/v1/responses", `{"model":%q,"input":"hi"%s}`,
-		`{"id":"r","object":"response","status":"completed","model":%q,"output":[{"type":"message","content":[{"type":"output_text","text":"x"}]}],"usage":%s%s}`,
-		"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":1,\"delta\":\"x\"}\n\n" +
-			"event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":2,\"response\":{\"id\":\"r\",\"status\":\"completed\",\"model\":%q,\"output\":[],\"usage\":%s%s}}\n\n",
-	},
-	"messages": {
-		"anthropic", "/v1/messages", `{"model":%q,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]%s}`,
-		`{"id":"m","type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":%s%s}`, "",
-	},
+	"chat":       {kind: "openai", path: "/v1/chat/completions", ask: `{"model":%q,"messages":[{"role":"user","content":"hi"}]%s}`, stream: `,"stream":true`},
+	"engine":     {kind: "vllm", path: "/v1/chat/completions", ask: `{"model":%q,"messages":[{"role":"user","content":"hi"}]%s}`, stream: `,"stream":true`},
+	"responses":  {kind: "openai", path: "/v1/responses", ask: `{"model":%q,"input":"hi"%s}`, stream: `,"stream":true`},
+	"messages":   {kind: "anthropic", path: "/v1/messages", ask: `{"model":%q,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]%s}`, stream: `,"stream":true`},
+	"embeddings": {kind: "openai", path: "/v1/embeddings", ask: `{"model":%q,"input":"hi"%s}`},
+	"images":     {kind: "openai", path: "/v1/images/generations", ask: `{"model":%q,"prompt":"hi"%s}`, stream: `,"stream":true`},
 	"generate": {
-		"gemini", "/v1beta/models/%s:generateContent", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]%s}`,
-		`{"modelVersion":%q,"candidates":[{"content":{"role":"model","parts":[{"text":"x"}]},"finishReason":"STOP"}],"usageMetadata":%s%s}`, "",
-	},
-	"embeddings": {
-		"openai", "/v1/embeddings", `{"model":%q,"input":"hi"%s}`,
-		`{"object":"list","model":%q,"data":[{"object":"embedding","index":0,"embedding":[1]}],"usage":%s%s}`, "",
-	},
-	"images": {
-		"openai", "/v1/images/generations", `{"model":%q,"prompt":"hi"%s}`,
-		`{"created":1,"model":%q,"data":[{"b64_json":"eA=="}],"usage":%s%s}`, "",
+		kind: "gemini", path: "/v1beta/models/%s:generateContent", ask: `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]%s}`,
+		stream: " ", streamPath: "/v1beta/models/%s:streamGenerateContent?alt=sse",
 	},
 	"transcription": {
-		"openai", "/v1/audio/transcriptions", "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n%s%s\r\n" +
-			"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n--x--\r\n",
-		`{"text":"x","model":%q,"usage":%s%s}`, "",
+		kind: "openai", path: "/v1/audio/transcriptions", ask: formHead + formFile,
+		stream: "--x\r\nContent-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n",
 	},
 }
 
-// Golden charges come out of the running proxy, at the prices of their day: as
-// a header, as a stream's trailer, and in the ledger. Left out are G08 (a
-// request of the batch API, which answers in a file), G29 (its fee goes by what
-// the request asked, which its usage does not say) and G30 (no engine says its
-// GPU's time in the usage of an API that Weir serves).
+// goldenRoutes are all golden cases, by the API that they come through.
+var goldenRoutes = map[string]string{
+	"G01": "chat", "G02": "responses", "G03": "responses", "G04": "responses", "G05": "responses", "G07": "responses",
+	"G08": "batch", "G10": "messages", "G11": "messages", "G14": "messages", "G16": "generate", "G17": "generate", "G19": "chat",
+	"G20": "chat", "G22": "chat", "G24": "images", "G27": "transcription", "G28": "embeddings", "G29": "chat", "G30": "engine",
+}
+
+// Golden charges come out of the running proxy in front of the mock, at the
+// prices of their day: as a header, as a stream's trailer, and in the ledger.
 func TestGoldenCostsThroughTheProxy(t *testing.T) {
 	all := goldens(t)
-	for id, api := range map[string]string{
-		"G01": "chat", "G02": "responses", "G03": "responses", "G04": "responses", "G05": "responses", "G07": "responses",
-		"G10": "messages", "G11": "messages", "G14": "messages", "G16": "generate", "G17": "generate", "G19": "chat",
-		"G20": "chat", "G22": "chat", "G24": "images", "G27": "transcription", "G28": "embeddings",
-	} {
-		t.Run(id, func(t *testing.T) { all[id].throughTheProxy(t, goldenAPIs[api]) })
+	for id, want := range all {
+		t.Run(id, func(t *testing.T) {
+			switch api, ok := goldenAPIs[goldenRoutes[id]]; {
+			case goldenRoutes[id] == "batch":
+				want.asABatch(t)
+			case !ok:
+				t.Errorf("no API for it")
+			default:
+				want.throughTheProxy(t, api)
+			}
+		})
 	}
+	if len(all) != len(goldenRoutes) {
+		t.Errorf("%d golden cases, want %d", len(all), len(goldenRoutes))
+	}
+}
+
+// mockRules starts the mock with rules, as `weir mock --rules` takes them.
+func mockRules(t *testing.T, rules ...map[string]any) string {
+	t.Helper()
+	doc, err := json.Marshal(map[string]any{"rules": rules}) // JSON is YAML
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := mockllm.ParseRules(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mock := mockllm.New(mockllm.Options{Rules: parsed})
+	s := httptest.NewServer(mock)
+	t.Cleanup(func() { mock.Close(); s.CloseClientConnections(); s.Close() })
+	return s.URL
+}
+
+// rig starts a proxy at the prices of the case's day in front of the mock,
+// which replays its usage. In its API's context the engine says how long it
+// worked, which stands beside the usage.
+func (want golden) rig(t *testing.T, kind string) *rig {
+	rule := map[string]any{"usage_json": want.Usage, "served_model": want.Model}
+	if tier := want.Context["tier"]; tier != "" {
+		rule["service_tier"] = tier
+	}
+	if want.Context["gpu_seconds"] == "1.2" {
+		rule["beside_usage"] = json.RawMessage(`{"timings":{"prompt_n":1000,"prompt_ms":199.7504,"predicted_n":500,"predicted_ms":1000.2496}}`)
+	}
+	p := at("up", kind, mockRules(t, rule))
+	if kind == "openai" || kind == "vllm" {
+		p.BaseURL += "/v1"
+	}
+	if hour := want.Context["gpu_hour"]; hour != "" {
+		p.GPUHour = costs.USD(hour)
+	}
+	p.PriceAs, _ = costs.Builtin().ProviderID(want.Provider)
+	return newRig(t, Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}, func(o *Options) {
+		o.PricedAt = func(time.Time) time.Time { return want.At }
+	})
 }
 
 func (want golden) throughTheProxy(t *testing.T, api goldenAPI) {
+	g := want.rig(t, api.kind)
+	named, kind := "up/"+want.Model, "application/json"
 	also := ""
-	if tier := want.Context["tier"]; tier != "" {
-		also = fmt.Sprintf(`,"service_tier":%q`, tier)
+	if size := want.Context["search_context_size"]; size != "" {
+		also = fmt.Sprintf(`,"web_search_options":{"search_context_size":%q}`, size)
 	}
-	up := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if text, _ := io.ReadAll(r.Body); isStreamed(text) {
-			sse(w, fmt.Sprintf(api.stream, want.Model, want.Usage, also))
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, api.answer, want.Model, want.Usage, also)
-	})
-	p := at("up", api.kind, up)
-	if api.kind == "openai" {
-		p = openaiAt(up)
-	}
-	p.PriceAs, _ = costs.Builtin().ProviderID(want.Provider)
-	g := newRig(t, Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}, func(o *Options) {
-		o.PricedAt = func(time.Time) time.Time { return want.At }
-	})
-	path, named := api.path, "up/"+want.Model
-	if strings.Contains(path, "%s") {
-		path = fmt.Sprintf(path, url.PathEscape(named))
-	}
-	kind, ask := "application/json", func(more string) string { return fmt.Sprintf(api.ask, named, more) }
-	switch {
-	case strings.HasPrefix(api.ask, "--x"):
+	if strings.HasPrefix(api.ask, "--x") {
 		kind = "multipart/form-data; boundary=x"
-	case path != api.path:
-		ask = func(more string) string { return fmt.Sprintf(api.ask, more) }
 	}
-	resp, text := g.do("POST", path, ask(""), "Content-Type", kind)
+	send := func(path, more string) (*http.Response, string) {
+		ask := fmt.Sprintf(api.ask, named, more)
+		if strings.Contains(path, "%s") {
+			path, ask = fmt.Sprintf(path, url.PathEscape(named)), fmt.Sprintf(api.ask, more)
+		}
+		headers := []string{"Content-Type", kind}
+		if api.kind == "anthropic" {
+			headers = append(headers, "Anthropic-Version", "2023-06-01")
+		}
+		return g.do("POST", path, ask, headers...)
+	}
+	resp, text := send(api.path, also)
 	if got := resp.Header.Get("X-Weir-Cost-Usd"); resp.StatusCode != 200 || got != want.Expected {
 		t.Errorf("%d, header %q, want %s (%s)", resp.StatusCode, got, want.Expected, text)
 	}
 	n := 1
 	if api.stream != "" {
 		n = 2
-		resp, _ = g.do("POST", path, ask(`,"stream":true`), "Content-Type", kind)
+		resp, text = send(cmp.Or(api.streamPath, api.path), also+api.stream)
 		if got := resp.Trailer.Get("X-Weir-Cost-Usd"); got != want.Expected || resp.Header.Get("X-Weir-Cost-Usd") != "" {
-			t.Errorf("trailer %q, want %s", got, want.Expected)
+			t.Errorf("%d, trailer %q, want %s (%s)", resp.StatusCode, got, want.Expected, text)
 		}
 	}
 	for _, c := range g.calls(n) {
@@ -158,9 +188,41 @@ func (want golden) throughTheProxy(t *testing.T, api goldenAPI) {
 	}
 }
 
-func isStreamed(body []byte) bool {
-	var v struct{ Stream bool }
-	return json.Unmarshal(body, &v) == nil && v.Stream
+// asABatch has the request in a batch's file. A batch is paid for once, at the
+// first look that finds it done.
+func (want golden) asABatch(t *testing.T) {
+	g := want.rig(t, "openai")
+	line := fmt.Sprintf(`{"custom_id":"1","method":"POST","url":"/v1/responses","body":{"model":%q,"input":"hi"}}`, want.Model)
+	form := "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n" +
+		"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n" + line + "\r\n--x--\r\n"
+	_, file := g.do("POST", "/v1/files", form, "Content-Type", "multipart/form-data; boundary=x")
+	resp, batch := g.post("/v1/batches", `{"input_file_id":"`+idIn(t, file)+`","endpoint":"/v1/responses","completion_window":"24h"}`)
+	if got := resp.Header.Get("X-Weir-Cost-Usd"); got != "" {
+		t.Errorf("begun for %q", got)
+	}
+	for _, want := range []string{want.Expected, ""} {
+		resp, text := g.do("GET", "/v1/batches/"+idIn(t, batch), "")
+		if got := resp.Header.Get("X-Weir-Cost-Usd"); got != want || !strings.Contains(text, `"status":"completed"`) {
+			t.Errorf("%q, want %q: %s", got, want, text)
+		}
+	}
+	got := []string{}
+	for _, c := range g.calls(4) {
+		got = append(got, string(c.CostSource)+c.Cost.String()+c.Attempts[0].Terms)
+	}
+	if all := strings.Join(got, " "); all != "unpriced unpricedbatch=true computed"+want.Expected+"batch=true " {
+		t.Errorf("the ledger has %q", all)
+	}
+}
+
+// idIn is the id of a JSON object.
+func idIn(t *testing.T, text string) string {
+	t.Helper()
+	var v struct{ ID string }
+	if err := json.Unmarshal([]byte(text), &v); err != nil || v.ID == "" {
+		t.Fatalf("no id in %s", text)
+	}
+	return v.ID
 }
 
 // A model without a price has no cost, which is not 0: in no header, no
@@ -198,4 +260,54 @@ func TestBugBrokenStreamIsFree(t *testing.T) {
 	if a := c.Attempts[len(c.Attempts)-1]; a.CostSource != ledger.CostEstimated || a.Cost.Sign() <= 0 || !a.Wasted {
 		t.Errorf("%s: %+v, wasted: %v", c.Outcome, a.Charge, a.Wasted)
 	}
+}
+
+// What a request asked decides the price where the reply does not say; what
+// the reply says goes first.
+func TestTermsOfTheRequest(t *testing.T) {
+	check := func(name, ask string, rule map[string]any, headers []string, want, terms string) {
+		t.Helper()
+		p := at("up", "anthropic", mockRules(t, rule))
+		p.PriceAs = "anthropic"
+		g := newRig(t, Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}, func(o *Options) {
+			o.PricedAt = func(time.Time) time.Time { return time.Date(2026, 9, 23, 0, 0, 0, 0, time.UTC) }
+		})
+		body := `{"model":"claude-opus-5","max_tokens":9,"messages":[{"role":"user","content":"hi"}]` + ask + `}`
+		headers = append(headers, "Anthropic-Version", "2023-06-01")
+		resp, text := g.post("/v1/messages", body, headers...)
+		c := g.one()
+		if got := resp.Header.Get("X-Weir-Cost-Usd"); got != want || c.Attempts[0].Terms != terms {
+			t.Errorf("%s: %d, %q by %q, want %s by %q (%s)", name, resp.StatusCode, got, c.Attempts[0].Terms, want, terms, text)
+		}
+	}
+	usage := func(more string) map[string]any {
+		return map[string]any{"usage_json": json.RawMessage(`{"input_tokens":1000,"output_tokens":100` + more + `}`)}
+	}
+	check("nothing", "", usage(""), nil, "0.0075", "")
+	check("fast, and the reply is silent", `,"speed":"fast"`, usage(""), []string{"Anthropic-Beta", "fast-mode-2026-02-01"}, "0.015", "speed=fast")
+	check("fast, and the reply says standard", `,"speed":"fast"`, usage(`,"speed":"standard"`), nil, "0.0075", "speed=fast")
+	check("in the US", `,"inference_geo":"us"`, usage(""), nil, "0.00825", "residency=us")
+	check("not in the US", `,"inference_geo":"us"`, usage(`,"inference_geo":"global"`), nil, "0.0075", "residency=us")
+	check("a tier that did not serve", `,"service_tier":"auto"`, usage(`,"service_tier":"standard"`), nil, "0.0075", "")
+}
+
+// A stream that breaks off before it says which tier serves it is priced by
+// the one that was asked for; one that ends is not.
+func TestBugRequestedTierBeatsServed_litellm31837(t *testing.T) {
+	check := func(name string, rule map[string]any, want string) {
+		t.Helper()
+		p := at("up", "openai", mockRules(t, rule)+"/v1")
+		p.PriceAs = "openai"
+		g := newRig(t, Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}, func(o *Options) {
+			o.PricedAt = func(time.Time) time.Time { return time.Date(2026, 9, 23, 0, 0, 0, 0, time.UTC) }
+		})
+		_, text := g.post("/v1/responses", `{"model":"gpt-5.6-sol","input":"hi","service_tier":"priority"}`)
+		if c := g.one(); c.Cost.String() != want {
+			t.Errorf("%s: %s by %+v (%s)", name, c.Cost, c.Attempts[0].Charge, text)
+		}
+	}
+	usage := json.RawMessage(`{"input_tokens":1000,"output_tokens":100}`)
+	check("as asked", map[string]any{"usage_json": usage}, "0.012")
+	check("served otherwise", map[string]any{"usage_json": usage, "service_tier": "default"}, "0.006")
+	check("served by flex", map[string]any{"usage_json": usage, "service_tier": "flex"}, "0.003")
 }

@@ -24,6 +24,7 @@ type Provider struct {
 	models      []string // configured names and globs
 	headers     http.Header
 	priceAs     string // price book's id of the vendor; "": nobody's
+	place       place  // where it runs, by its host
 	gpuHour     costs.Money
 	transport   *transport
 	facts       *factBook // what its models can do
@@ -56,7 +57,7 @@ func newProvider(s ProviderSettings, t *transport) (*Provider, error) {
 	p := &Provider{
 		Name: s.Name, kindName: s.Kind, kind: k, base: u, key: s.APIKey,
 		version: s.APIVersion, deployments: s.Deployments, models: s.Models,
-		priceAs: s.PriceAs, gpuHour: s.GPUHour, transport: t, traits: new(traits),
+		priceAs: s.PriceAs, place: placeOf(u.Hostname()), gpuHour: s.GPUHour, transport: t, traits: new(traits),
 		mu: new(sync.Mutex), breakers: make(map[string]*breaker),
 	}
 	for name, value := range s.Headers {

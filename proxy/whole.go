@@ -53,7 +53,7 @@ func plainBody(resp *http.Response) (body io.Reader, err error) {
 // relayWhole passes a reply that is no stream. A JSON reply is read whole, as
 // far as it is small, and judged before it goes out.
 func (a *attempt) relayWhole(body io.Reader) *failure {
-	if a.x.Endpoint.JSON || a.x.Endpoint.Metered || a.makesObject() || a.api == wire.StoredResponses && a.c.p.background.awaits(a.x.Endpoint.ID) {
+	if a.x.Endpoint.JSON || a.x.Endpoint.Metered || a.makesObject() || a.runsOn() && a.c.p.background.awaits(a.x.Endpoint.ID) {
 		a.readWhole()
 	}
 	if a.c.r.Method == http.MethodHead || a.resp.StatusCode == http.StatusNotModified {
@@ -86,7 +86,7 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 // isJSON reports whether the reply is JSON: by its API, or, where what was
 // asked decides (a transcription may be text), by what it says of itself.
 func (a *attempt) isJSON() bool {
-	return a.x.Endpoint.JSON || a.x.Endpoint.Metered && strings.HasPrefix(a.resp.Header.Get("Content-Type"), "application/json")
+	return a.x.Endpoint.JSON || (a.x.Endpoint.Metered || a.whole != nil && a.runsOn()) && strings.HasPrefix(a.resp.Header.Get("Content-Type"), "application/json")
 }
 
 // believed is how large a reply may claim to be, in bytes, to be given the

@@ -205,6 +205,7 @@ func printCharge(fact func(name, value string), a *ledger.Attempt) {
 		fact("  wasted", "yes: it reached no client whole")
 	}
 	fact("  book", a.Book)
+	fact("  terms", a.Terms)
 	for _, l := range a.Lines {
 		fact("  price", l.Meter.String()+" $"+l.Amount.String()+" by "+l.Row)
 	}

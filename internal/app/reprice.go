@@ -30,9 +30,12 @@ func reprice(b *costs.Book, t costs.Terms, start time.Time, a *ledger.Attempt) l
 	} else {
 		r := readAgain(t.Provider, a)
 		t.Model, t.Served, t.At, t.Tier = a.Model, a.ServedModel, start.Add(a.Start), a.ServiceTier
+		t.ReadContext(a.Terms)
 		charge = b.ChargeReading(&r, t)
 	}
-	return ledger.Settle(&charge, a.Charged, a.UsageSource)
+	out := ledger.Settle(&charge, a.Charged, a.UsageSource)
+	out.Terms = a.Terms
+	return out
 }
 
 // readAgain takes from the raw usage what the row's columns do not have: speed

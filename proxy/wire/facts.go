@@ -265,6 +265,10 @@ func (f *facts) rootMember(k key, span Span, raw []byte) {
 // status "incomplete" is for stands in incomplete_details.
 func (f *facts) stop(k key, raw []byte) {
 	reason := text(raw)
+	if f.api == Batches && k == keyStatus {
+		f.read.Pending = reason == "validating" || reason == "in_progress" || reason == "finalizing" || reason == "cancelling"
+		return
+	}
 	if reason == "" || k == keyStatus && f.api != Responses {
 		return
 	}
@@ -322,6 +326,27 @@ func (f *facts) innerMember(s *scanner, raw []byte) {
 		if k == keyName {
 			f.resourceName(raw)
 		}
+	case keyTimings:
+		f.timing(k, raw)
+	case keyRequestCounts:
+		if n, ok := count(raw); ok && k == keyCompleted && f.api == Batches {
+			f.more().requests = n
+		}
+	}
+}
+
+// timing takes how long an engine read and wrote, in milliseconds.
+func (f *facts) timing(k key, raw []byte) {
+	if k != keyPromptMS && k != keyPredictedMS {
+		return
+	}
+	n, ok := costs.ParseMillis(raw)
+	switch {
+	case !ok:
+	case k == keyPromptMS:
+		f.more().prefill = n
+	default:
+		f.more().decode = n
 	}
 }
 

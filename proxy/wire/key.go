@@ -136,6 +136,16 @@ const (
 	keyWebSearch
 	keyNumRequests
 	keyWebSearchQueries
+	keyWebSearchOptions
+	keySearchContextSize
+	keySearchType
+	keySpeed
+	keyInferenceGeo
+	keyTimings
+	keyPromptMS
+	keyPredictedMS
+	keyRequestCounts
+	keyCompleted
 	numKeys
 )
 
@@ -240,6 +250,16 @@ var keyNames = [numKeys]string{
 	keyWebSearch:                 "web_search",
 	keyNumRequests:               "num_requests",
 	keyWebSearchQueries:          "webSearchQueries",
+	keyWebSearchOptions:          "web_search_options",
+	keySearchContextSize:         "search_context_size",
+	keySearchType:                "search_type",
+	keySpeed:                     "speed",
+	keyInferenceGeo:              "inference_geo",
+	keyTimings:                   "timings",
+	keyPromptMS:                  "prompt_ms",
+	keyPredictedMS:               "predicted_ms",
+	keyRequestCounts:             "request_counts",
+	keyCompleted:                 "completed",
 	keyObfuscation:               "obfuscation",
 	keyModalities:                "modalities",
 	keyResponseModalities:        "responseModalities",

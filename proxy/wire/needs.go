@@ -33,7 +33,8 @@ const maxWord = 64
 // wantsWord reports whether a string's own text tells of a need.
 func wantsWord(s *scanner) bool {
 	switch s.key() {
-	case keyType, keyMimeType, keyMimeTypeCamel, keyModalities, keyResponseModalities, keyResponseModalitiesSnake:
+	case keyType, keyMimeType, keyMimeTypeCamel, keyModalities, keyResponseModalities, keyResponseModalitiesSnake,
+		keySearchContextSize, keySearchType:
 		return true
 	}
 	return false

@@ -57,6 +57,9 @@ type extras struct {
 	newQueries int64 // of the text being read; each may tell them all
 	images     int64 // pictures that were made
 	audio      int64 // microseconds of audio that was read
+	requests   int64 // a batch: of which its usage is the sum
+
+	prefill, decode int64 // microseconds that an engine worked (llama.cpp's timings)
 }
 
 // tools are the calls of hosted tools among a reply's output items.
@@ -212,6 +215,11 @@ func (f *facts) consumed(r Reading) Reading {
 		} else {
 			set(m, e.queries)
 		}
+	}
+	set(costs.GPUPrefillMicros, e.prefill)
+	set(costs.GPUDecodeMicros, e.decode)
+	if r.HasUsage {
+		set(costs.Requests, e.requests)
 	}
 	_, in := r.Usage.Input()
 	_, out := r.Usage.Output()

@@ -24,6 +24,7 @@ type View struct {
 	Metadata     map[string]string // the string values, at most maxMetadata
 	Previous     string            // id of an object that must be at the same account: previous_response_id, input_file_id
 	Weir         Span              // value of the "weir" member; empty: none
+	Priced       PriceWords        // what else decides a price
 
 	Texts    []Span // the texts that a model reads, as written, without quotes; at most maxTexts
 	TextRest int64  // bytes of further texts
@@ -40,6 +41,15 @@ type View struct {
 
 	root   memberPlaces
 	stream streamOptions
+}
+
+// PriceWords are words of a request that decide what it costs, beside the
+// service tier: "" where it has none, or one that is no plain word.
+type PriceWords struct {
+	SearchContextSize string // how much a search of the web reads: low, medium, high
+	SearchType        string // Perplexity's
+	Speed             string // Anthropic's: fast
+	Residency         string // Anthropic's inference_geo
 }
 
 // memberPlaces are the places in the root object that edits need.
@@ -154,6 +164,8 @@ func (r *viewReader) beginMember(s *scanner) int {
 	switch s.key() {
 	case keyModel, keyServiceTier, keyUser, keySafetyIdentifier, keyPreviousResponseID, keyInputFileID:
 		return maxModelLen
+	case keySpeed, keyInferenceGeo:
+		return maxWord
 	case keyStream, keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens, keyN, keyTruncation:
 		return 32
 	case keyWeir:
@@ -209,6 +221,9 @@ func (r *viewReader) end(s *scanner, kind valueKind, span Span, raw []byte) erro
 	case 2:
 		r.innerMember(s, kind, span, raw)
 	}
+	if k := s.key(); kind == kindString && (k == keySearchContextSize || k == keySearchType) {
+		r.searchWord(s, raw)
+	}
 	r.need(s, kind, raw)
 	return nil
 }
@@ -238,6 +253,10 @@ func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) e
 		v.Stream = kind == kindTrue
 	case keyServiceTier:
 		v.ServiceTier = text(raw)
+	case keySpeed:
+		v.Priced.Speed = plainWord(raw)
+	case keyInferenceGeo:
+		v.Priced.Residency = plainWord(raw)
 	case keyUser, keySafetyIdentifier:
 		if u := text(raw); u != "" {
 			v.User = u
@@ -271,6 +290,35 @@ func isActedOn(k key) bool {
 		return true
 	}
 	return false
+}
+
+// searchWord takes what a request says of a search of the web: in
+// web_search_options, or in a tool of a Responses request.
+func (r *viewReader) searchWord(s *scanner, raw []byte) {
+	switch d, root := s.depth(), s.stack[0].key; {
+	case d == 2 && root == keyWebSearchOptions:
+	case d == 3 && root == keyTools && s.stack[1].kind == kindArray:
+	default:
+		return
+	}
+	if s.key() == keySearchType {
+		r.view.Priced.SearchType = plainWord(raw)
+	} else {
+		r.view.Priced.SearchContextSize = plainWord(raw)
+	}
+}
+
+// plainWord is a string of lower-case letters, digits, - and _, else "".
+func plainWord(raw []byte) string {
+	if len(raw) < 3 || raw[0] != '"' {
+		return ""
+	}
+	for _, c := range inner(raw) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return ""
+		}
+	}
+	return string(inner(raw))
 }
 
 func (r *viewReader) innerMember(s *scanner, kind valueKind, span Span, raw []byte) {

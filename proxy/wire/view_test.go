@@ -38,6 +38,7 @@ var viewSeeds = []string{
 	`{"model":"a","model":"b"}`, `{"weir":1,"weir":2}`, `{"stream_options":null}`, `{"stream_options":{}}`, `{"stream_options":[]}`, `{"stream_options":{"include_usage":false,"x":1}}`,
 	`{"mod\u0065l":"m\u0061"}`, `{"model":"` + strings.Repeat("m", maxModelLen-2) + `"}`, `{"model":"` + strings.Repeat("m", maxModelLen-1) + `"}`,
 	`{"metadata":{"` + strings.Repeat("k", 6*maxName) + `":"v","` + strings.Repeat("k", 6*maxName+1) + `":"v"}}`, `{"user":"é` + strings.Repeat("u", 600) + `"}`,
+	`{"model":"m","speed":"fast","inference_geo":"us","web_search_options":{"search_context_size":"high","search_type":"pro"},"tools":[{"search_context_size":"lo\u0077"}]}`,
 	`{"max_tokens":9223372036854775807}`, `{"max_tokens":9223372036854775808}`, `{"max_tokens":12.0,"n":1E1}`,
 	`{"messages":[{"content":"` + strings.Repeat("long ", 2000) + `"}],"model":"m"}`, `{"messages":` + strings.Repeat("[", 200) + `"deep"` + strings.Repeat("]", 200) + `}`,
 }
