@@ -93,31 +93,7 @@ func (query *CostQuery) parts() []costPart {
 	if slices.Contains(query.By, "hour") || slices.Contains(query.By, "day") && query.Zone != time.UTC {
 		return []costPart{hours(since, until)}
 	}
-	first, last := since, until
-	if since != -maxMicros {
-		first = ceilDay(since)
-	}
-	if until != maxMicros {
-		last = until - until%dayMicros
-	}
-	if first >= last {
-		return []costPart{hours(since, until)}
-	}
-	parts := []costPart{{"costs_daily", "day", first, last}}
-	if since < first {
-		parts = append(parts, hours(since, first))
-	}
-	if last < until {
-		parts = append(parts, hours(last, until))
-	}
-	return parts
-}
-
-func ceilDay(t int64) int64 {
-	if rest := t % dayMicros; rest > 0 {
-		return t - rest + dayMicros
-	}
-	return t
+	return rollupParts(since, until)
 }
 
 const costSumsText = `coalesce(sum(calls), 0), coalesce(sum(attempts), 0), coalesce(sum(input), 0), coalesce(sum(cache_read), 0),
