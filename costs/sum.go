@@ -19,6 +19,15 @@ type Sum struct {
 	Estimated Money // of Cost: by our own or an incomplete count
 	Unpriced  int64 // attempts whose cost is not known
 	Guessed   int64 // attempts whose cost is estimated
+
+	WastedAttempts int64 // attempts whose output reached no client whole, whatever they cost
+
+	// How far the providers' own figures are from the price book's, over the
+	// attempts of which both are known.
+	Compared int64 // those attempts
+	Drifted  int64 // of them: where the provider's figure is more than 1 % off the book's
+	Drift    Money // the providers' figures less the book's: below 0 where the book says more
+	DriftOf  Money // the book's figures
 }
 
 // Add adds another sum's figures to s's.
@@ -29,9 +38,20 @@ func (s *Sum) Add(o *Sum) {
 	for _, m := range []struct {
 		to *Money
 		of Money
-	}{{&s.Cost, o.Cost}, {&s.List, o.List}, {&s.Charged, o.Charged}, {&s.Wasted, o.Wasted}, {&s.Estimated, o.Estimated}} {
+	}{
+		{&s.Cost, o.Cost},
+		{&s.List, o.List},
+		{&s.Charged, o.Charged},
+		{&s.Wasted, o.Wasted},
+		{&s.Estimated, o.Estimated},
+		{&s.Drift, o.Drift},
+		{&s.DriftOf, o.DriftOf},
+	} {
 		*m.to = m.to.Add(m.of)
 	}
 	s.Unpriced += o.Unpriced
 	s.Guessed += o.Guessed
+	s.WastedAttempts += o.WastedAttempts
+	s.Compared += o.Compared
+	s.Drifted += o.Drifted
 }

@@ -4,25 +4,39 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"weir/costs"
 )
 
-const costColumns = `project_id, key_id, customer, feature, provider, model, prompt, tags, source, calls, attempts, input, cache_read,
-	cache_write, output, reasoning, cost_nano, cost_atto, list_nano, list_atto, charged_nano, charged_atto, wasted_nano, wasted_atto)
-	VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-	attempts = attempts + excluded.attempts, input = input + excluded.input, cache_read = cache_read + excluded.cache_read,
-	cache_write = cache_write + excluded.cache_write, output = output + excluded.output, reasoning = reasoning + excluded.reasoning,
-	cost_nano = cost_nano + excluded.cost_nano, cost_atto = cost_atto + excluded.cost_atto,
-	list_nano = list_nano + excluded.list_nano, list_atto = list_atto + excluded.list_atto,
-	charged_nano = charged_nano + excluded.charged_nano, charged_atto = charged_atto + excluded.charged_atto,
-	wasted_nano = wasted_nano + excluded.wasted_nano, wasted_atto = wasted_atto + excluded.wasted_atto`
-
+// costKeys and costFigures are the columns of the rollups behind the hour or
+// the day: what a row is of, and what it adds up, in the order of costSum.
 const (
-	upsertCostHour = `INSERT INTO costs_hourly (hour, ` + costColumns
-	upsertCostDay  = `INSERT INTO costs_daily (day, ` + costColumns
+	costKeys    = "project_id, key_id, customer, feature, provider, model, prompt, tags, source"
+	costFigures = `calls, attempts, input, cache_read, cache_write, output, reasoning, wasted_attempts, compared, drifted, cost_nano, cost_atto,
+	list_nano, list_atto, charged_nano, charged_atto, wasted_nano, wasted_atto, drift_nano, drift_atto, book_nano, book_atto`
 )
+
+// eachFigure is a list with a part for each figure.
+func eachFigure(part func(column string) string) string {
+	var list []string
+	for column := range strings.FieldsFuncSeq(costFigures, func(r rune) bool { return r == ',' || r <= ' ' }) {
+		list = append(list, part(column))
+	}
+	return strings.Join(list, ", ")
+}
+
+var (
+	upsertCostHour = upsertCost("costs_hourly (hour, ")
+	upsertCostDay  = upsertCost("costs_daily (day, ")
+)
+
+func upsertCost(into string) string {
+	return "INSERT INTO " + into + costKeys + ", " + costFigures + ") VALUES (?,?,?,?,?,?,?,?,?,?," +
+		eachFigure(func(string) string { return "?" }) + ") ON CONFLICT DO UPDATE SET " +
+		eachFigure(func(column string) string { return column + " = " + column + " + excluded." + column })
+}
 
 // Tags are a dimension as long as they are no longer than this, as JSON. Those
 // that are longer are one group.
@@ -45,33 +59,44 @@ func (k costKey) daily() costKey {
 }
 
 // A costSum is what a row of the rollups adds up. Token counts are disjoint.
-type costSum struct {
-	calls, attempts                                 int64
-	input, cacheRead, cacheWrite, output, reasoning int64
-	money                                           [4][2]int64 // cost, list, charged, wasted: nano and atto
-}
+type costSum [numFigures]int64
+
+// The figures. Amounts are two of them, nano and atto.
+const (
+	figCalls = iota
+	figAttempts
+	figInput
+	figCacheRead
+	figCacheWrite
+	figOutput
+	figReasoning
+	figWastedAttempts
+	figCompared
+	figDrifted
+	figCost
+	figList    = figCost + 2
+	figCharged = figList + 2
+	figWasted  = figCharged + 2
+	figDrift   = figWasted + 2
+	figBook    = figDrift + 2
+	numFigures = figBook + 2
+)
 
 func (s *costSum) add(o *costSum) {
-	s.calls += o.calls
-	s.attempts += o.attempts
-	s.input = addUp(s.input, o.input)
-	s.cacheRead = addUp(s.cacheRead, o.cacheRead)
-	s.cacheWrite = addUp(s.cacheWrite, o.cacheWrite)
-	s.output = addUp(s.output, o.output)
-	s.reasoning = addUp(s.reasoning, o.reasoning)
-	for i := range s.money {
-		for j := range s.money[i] {
-			s.money[i][j] += o.money[i][j]
-		}
+	for i, n := range o {
+		s[i] = addUp(s[i], n)
 	}
 }
 
+func (s *costSum) count(figure int, n int64) { s[figure] = addUp(s[figure], n) }
+
+func (s *costSum) setMoney(figure int, m costs.Money) { s[figure], s[figure+1] = m.Parts() }
+
+func (s *costSum) money(figure int) costs.Money { return costs.MoneyOf(s[figure], s[figure+1]) }
+
 func (s *costSum) negate() {
-	for _, n := range []*int64{&s.calls, &s.attempts, &s.input, &s.cacheRead, &s.cacheWrite, &s.output, &s.reasoning} {
-		*n = -*n
-	}
-	for i := range s.money {
-		s.money[i][0], s.money[i][1] = -s.money[i][0], -s.money[i][1]
+	for i := range s {
+		s[i] = -s[i]
 	}
 }
 
@@ -102,9 +127,9 @@ func (w *costWriter) add(c *Call, tags string, sign int) {
 		w.sums[k] = s
 	}
 	if len(c.Attempts) == 0 {
-		s := &costSum{calls: 1}
+		s := &costSum{figCalls: 1}
 		if c.Outcome == Interrupted {
-			k.source, s.attempts = string(CostUnpriced), 1
+			k.source, s[figAttempts], s[figWastedAttempts] = string(CostUnpriced), 1, 1
 		}
 		put(s)
 		return
@@ -114,7 +139,7 @@ func (w *costWriter) add(c *Call, tags string, sign int) {
 		k.provider, k.model, k.source = a.Provider, a.Model, string(a.CostSource)
 		s := a.sum(c.wasted(i))
 		if i == len(c.Attempts)-1 {
-			s.calls = 1
+			s[figCalls] = 1
 		}
 		put(s)
 	}
@@ -122,26 +147,35 @@ func (w *costWriter) add(c *Call, tags string, sign int) {
 
 // sum is what one attempt adds to the rollups.
 func (a *Attempt) sum(wasted bool) *costSum {
-	s := &costSum{attempts: 1}
+	s := &costSum{figAttempts: 1}
 	for m, n := range a.Usage.All {
 		switch {
 		case m == costs.InputCacheRead, m == costs.InputCacheReadAudio, m == costs.InputCacheReadImage, m == costs.InputCacheReadVideo:
-			s.cacheRead = addUp(s.cacheRead, n)
+			s.count(figCacheRead, n)
 		case m == costs.InputCacheWrite, m == costs.InputCacheWrite5m, m == costs.InputCacheWrite30m, m == costs.InputCacheWrite1h, m == costs.InputCacheWrite12h:
-			s.cacheWrite = addUp(s.cacheWrite, n)
+			s.count(figCacheWrite, n)
 		case m.IsInput():
-			s.input = addUp(s.input, n)
+			s.count(figInput, n)
 		case m == costs.OutputReasoning:
-			s.reasoning = addUp(s.reasoning, n)
+			s.count(figReasoning, n)
 		case m.IsOutput():
-			s.output = addUp(s.output, n)
+			s.count(figOutput, n)
 		}
 	}
-	for i, m := range []Amount{a.Cost, a.List, a.Charged} {
-		s.money[i][0], s.money[i][1] = m.Parts()
-	}
+	s.setMoney(figCost, a.Cost.Money)
+	s.setMoney(figList, a.List.Money)
+	s.setMoney(figCharged, a.Charged.Money)
 	if wasted {
-		s.money[3] = s.money[0]
+		s[figWastedAttempts] = 1
+		s.setMoney(figWasted, a.Cost.Money)
+	}
+	if a.Charged.Known && a.Computed.Known {
+		s[figCompared] = 1
+		s.setMoney(figDrift, a.Charged.Sub(a.Computed.Money))
+		s.setMoney(figBook, a.Computed.Money)
+		if a.Drifts() {
+			s[figDrifted] = 1
+		}
 	}
 	return s
 }
@@ -170,11 +204,11 @@ func (w *costWriter) write(ctx context.Context) error {
 }
 
 func putCosts(ctx context.Context, stmt *sql.Stmt, k costKey, s *costSum) error {
-	m := &s.money
-	_, err := stmt.ExecContext(ctx, k.hour, k.project, k.key, k.customer, k.feature, k.provider, k.model, k.prompt, k.tags, k.source,
-		s.calls, s.attempts, s.input, s.cacheRead, s.cacheWrite, s.output, s.reasoning,
-		m[0][0], m[0][1], m[1][0], m[1][1], m[2][0], m[2][1], m[3][0], m[3][1])
-	if err != nil {
+	args := append(make([]any, 0, 10+numFigures), k.hour, k.project, k.key, k.customer, k.feature, k.provider, k.model, k.prompt, k.tags, k.source)
+	for _, n := range s {
+		args = append(args, n)
+	}
+	if _, err := stmt.ExecContext(ctx, args...); err != nil {
 		return fmt.Errorf("add to the costs of an hour: %w", err)
 	}
 	return nil

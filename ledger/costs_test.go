@@ -47,7 +47,14 @@ func variedCharge(dice *rand.Rand) Charge {
 	case 1:
 		return Settle(&costs.Charge{Status: costs.Unpriced, Why: "no row", Book: "b1"}, Amount{}, FromProvider)
 	case 2:
-		return Settle(&c, Known(costs.MoneyOf(dice.Int64N(5e9), dice.Int64N(1e9))), FromProvider)
+		charged := costs.MoneyOf(dice.Int64N(5e9), dice.Int64N(1e9))
+		switch dice.IntN(4) {
+		case 0:
+			charged = m.Add(costs.MoneyOf(0, dice.Int64N(1e9)-5e8)) // within 1 %
+		case 1:
+			c.Status, c.Why = costs.Unpriced, "no row"
+		}
+		return Settle(&c, Known(charged), FromProvider)
 	case 3:
 		return Settle(&costs.Charge{Status: costs.Free, Book: "b1"}, Amount{}, FromProvider)
 	case 4:
@@ -66,6 +73,7 @@ func rowSums(calls []*Call, in func(*Call, *Attempt) bool) (s costs.Sum) {
 			if c.Outcome == Interrupted {
 				s.Attempts++
 				s.Unpriced++
+				s.WastedAttempts++
 			}
 		}
 		for i := range c.Attempts {
@@ -80,6 +88,14 @@ func rowSums(calls []*Call, in func(*Call, *Attempt) bool) (s costs.Sum) {
 			s.Cost, s.List, s.Charged = s.Cost.Add(a.Cost.Money), s.List.Add(a.List.Money), s.Charged.Add(a.Charged.Money)
 			if c.wasted(i) {
 				s.Wasted = s.Wasted.Add(a.Cost.Money)
+				s.WastedAttempts++
+			}
+			if a.Charged.Known && a.Computed.Known {
+				s.Compared++
+				s.Drift, s.DriftOf = s.Drift.Add(a.Charged.Sub(a.Computed.Money)), s.DriftOf.Add(a.Computed.Money)
+				if a.Drifts() {
+					s.Drifted++
+				}
 			}
 			switch a.CostSource {
 			case CostEstimated:
@@ -217,9 +233,9 @@ func TestRepriceAndRebuild(t *testing.T) {
 	for _, spoil := range []string{
 		`UPDATE costs_hourly SET cost_atto = cost_atto + 1`,
 		`DELETE FROM costs_daily`, `DELETE FROM costs_hourly`, `UPDATE costs_daily SET calls = calls + 1`,
-		`INSERT INTO costs_daily SELECT day - 86400000000 * 30, project_id, key_id, customer, feature, provider, model, prompt, tags, source, calls,
-			attempts, input, cache_read, cache_write, output, reasoning, cost_nano, cost_atto, list_nano, list_atto, charged_nano, charged_atto,
-			wasted_nano, wasted_atto FROM costs_daily`,
+		`UPDATE costs_hourly SET drift_atto = drift_atto - 1`, `UPDATE costs_daily SET wasted_attempts = wasted_attempts + 1`,
+		`CREATE TEMP TABLE away AS SELECT * FROM costs_daily; UPDATE away SET day = day - 86400000000 * 30;
+			INSERT INTO costs_daily SELECT * FROM away; DROP TABLE away`,
 	} {
 		mustExec(t, db, spoil)
 		rebuild(true)

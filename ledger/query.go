@@ -275,7 +275,7 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 		and(cond, values...)
 	}
 	if query.Wasted {
-		and("(attempts > 1 OR attempts = 1 AND outcome <> 'ok')")
+		and("(attempts > 1 OR attempts = 1 AND outcome <> 'ok' OR outcome = 'interrupted')")
 	}
 	if query.Outcome != "" {
 		and("outcome = ?", string(query.Outcome))
@@ -350,7 +350,7 @@ func (f *Filter) Match(c *Call) bool {
 		!is(f.API, c.API) || !is(string(f.Outcome), string(c.Outcome)) {
 		return false
 	}
-	if !f.matchTried(c) || f.Wasted && (len(c.Attempts) == 0 || !c.wasted(0)) {
+	if !f.matchTried(c) || f.Wasted && c.Outcome != Interrupted && (len(c.Attempts) == 0 || !c.wasted(0)) {
 		return false
 	}
 	if !f.Since.IsZero() && c.ID < idAt(f.Since) || !f.Until.IsZero() && c.ID >= idAt(f.Until) {

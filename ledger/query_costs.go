@@ -96,10 +96,7 @@ func (query *CostQuery) parts() []costPart {
 	return rollupParts(since, until)
 }
 
-const costSumsText = `coalesce(sum(calls), 0), coalesce(sum(attempts), 0), coalesce(sum(input), 0), coalesce(sum(cache_read), 0),
-	coalesce(sum(cache_write), 0), coalesce(sum(output), 0), coalesce(sum(reasoning), 0), coalesce(sum(cost_nano), 0),
-	coalesce(sum(cost_atto), 0), coalesce(sum(list_nano), 0), coalesce(sum(list_atto), 0), coalesce(sum(charged_nano), 0),
-	coalesce(sum(charged_atto), 0), coalesce(sum(wasted_nano), 0), coalesce(sum(wasted_atto), 0)`
+var costSumsText = eachFigure(func(column string) string { return "coalesce(sum(" + column + "), 0)" })
 
 // statement is the SQL of a part: its sums by the groups, the time where that
 // is one, and the source.
@@ -181,7 +178,7 @@ func (g *costSums) read(ctx context.Context, q *Calls, p costPart, text string, 
 	}
 	var source string
 	var at int64
-	var n [15]int64
+	var n costSum
 	groups := make([]string, len(names))
 	into := []any{&source}
 	if byTime {
@@ -201,7 +198,7 @@ func (g *costSums) read(ctx context.Context, q *Calls, p costPart, text string, 
 		if byTime {
 			start = g.query.startOf(at)
 		}
-		g.add(start, groups, sumOf(CostSource(source), n))
+		g.add(start, groups, sumOf(CostSource(source), &n))
 	}
 	return rows.Err()
 }
@@ -240,13 +237,14 @@ func (g *costSums) add(start time.Time, values []string, s costs.Sum) {
 }
 
 // sumOf makes a sum of a row's figures.
-func sumOf(source CostSource, n [15]int64) costs.Sum {
+func sumOf(source CostSource, n *costSum) costs.Sum {
 	s := costs.Sum{
-		Calls: n[0], Attempts: n[1], Cost: costs.MoneyOf(n[7], n[8]), List: costs.MoneyOf(n[9], n[10]),
-		Charged: costs.MoneyOf(n[11], n[12]), Wasted: costs.MoneyOf(n[13], n[14]),
+		Calls: n[figCalls], Attempts: n[figAttempts], WastedAttempts: n[figWastedAttempts], Compared: n[figCompared], Drifted: n[figDrifted],
+		Cost: n.money(figCost), List: n.money(figList), Charged: n.money(figCharged), Wasted: n.money(figWasted),
+		Drift: n.money(figDrift), DriftOf: n.money(figBook),
 	}
 	for i, m := range []costs.Meter{costs.Input, costs.InputCacheRead, costs.InputCacheWrite, costs.Output, costs.OutputReasoning} {
-		s.Usage.Set(m, n[2+i])
+		s.Usage.Set(m, n[figInput+i])
 	}
 	switch source {
 	case CostUnpriced:

@@ -86,7 +86,7 @@ func (w *writer) rebuildHour(h int64) (wrong bool, err error) {
 			break
 		}
 	}
-	have, err := costRows(w.ctx, w.tx, "costs_hourly WHERE hour = ?", h)
+	have, err := costRows(w.ctx, w.tx, "hour", "costs_hourly WHERE hour = ?", h)
 	if err != nil {
 		return false, err
 	}
@@ -108,7 +108,7 @@ func (w *writer) rebuildHour(h int64) (wrong bool, err error) {
 
 // rebuildDay makes a day's rows of its hours', if they are wrong.
 func (w *writer) rebuildDay(d int64) (wrong bool, err error) {
-	hours, err := costRows(w.ctx, w.tx, "costs_hourly WHERE hour >= ? AND hour < ?", d, d+dayMicros)
+	hours, err := costRows(w.ctx, w.tx, "hour", "costs_hourly WHERE hour >= ? AND hour < ?", d, d+dayMicros)
 	if err != nil {
 		return false, err
 	}
@@ -120,7 +120,7 @@ func (w *writer) rebuildDay(d int64) (wrong bool, err error) {
 		}
 		want[k.daily()] = s
 	}
-	have, err := costRows(w.ctx, w.tx, "costs_daily WHERE day = ?", d)
+	have, err := costRows(w.ctx, w.tx, "day", "costs_daily WHERE day = ?", d)
 	if err != nil || sameSums(have, want) {
 		return false, err
 	}
@@ -148,8 +148,8 @@ func sameSums(a, b map[costKey]*costSum) bool {
 }
 
 // costRows reads rows of a rollup; hour is the day in the daily one.
-func costRows(ctx context.Context, tx *sql.Tx, from string, args ...any) (out map[costKey]*costSum, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+from, args...)
+func costRows(ctx context.Context, tx *sql.Tx, column, from string, args ...any) (out map[costKey]*costSum, err error) {
+	rows, err := tx.QueryContext(ctx, "SELECT "+column+", "+costKeys+", "+costFigures+" FROM "+from, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,11 +158,11 @@ func costRows(ctx context.Context, tx *sql.Tx, from string, args ...any) (out ma
 	for rows.Next() {
 		var k costKey
 		s := &costSum{}
-		m := &s.money
-		err := rows.Scan(&k.hour, &k.project, &k.key, &k.customer, &k.feature, &k.provider, &k.model, &k.prompt, &k.tags, &k.source,
-			&s.calls, &s.attempts, &s.input, &s.cacheRead, &s.cacheWrite, &s.output, &s.reasoning,
-			&m[0][0], &m[0][1], &m[1][0], &m[1][1], &m[2][0], &m[2][1], &m[3][0], &m[3][1])
-		if err != nil {
+		into := []any{&k.hour, &k.project, &k.key, &k.customer, &k.feature, &k.provider, &k.model, &k.prompt, &k.tags, &k.source}
+		for i := range s {
+			into = append(into, &s[i])
+		}
+		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
 		out[k] = s

@@ -38,11 +38,11 @@ func TestOldCallsAreUnpriced(t *testing.T) {
 	if err := Up(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	var calls, attempts, input, unpriced, none, rows int64
+	var calls, attempts, input, unpriced, none, wasted, rows int64
 	err = db.Reader().QueryRowContext(t.Context(), `SELECT sum(calls), sum(attempts), sum(input), sum(iif(source = 'unpriced', attempts, 0)),
-		sum(iif(source = '', attempts, 0)), count(*) FROM costs_daily`).Scan(&calls, &attempts, &input, &unpriced, &none, &rows)
-	if err != nil || calls != 3 || attempts != 3 || input != 7 || unpriced != 2 || none != 1 || rows != 4 {
-		t.Errorf("%d calls, %d attempts, %d input, %d unpriced, %d without usage, %d rows: %v", calls, attempts, input, unpriced, none, rows, err)
+		sum(iif(source = '', attempts, 0)), sum(wasted_attempts), count(*) FROM costs_daily`).Scan(&calls, &attempts, &input, &unpriced, &none, &wasted, &rows)
+	if err != nil || calls != 3 || attempts != 3 || input != 7 || unpriced != 2 || none != 1 || wasted != 2 || rows != 4 {
+		t.Errorf("%d calls, %d attempts, %d input, %d unpriced, %d without usage, %d wasted, %d rows: %v", calls, attempts, input, unpriced, none, wasted, rows, err)
 	}
 	var known int64
 	if err := db.Reader().QueryRowContext(t.Context(), `SELECT count(cost_nano) FROM attempts WHERE cost_source = 'unpriced'`).Scan(&known); err != nil || known != 0 {

@@ -54,6 +54,13 @@ CREATE TABLE costs_hourly (
 	charged_atto INTEGER NOT NULL,
 	wasted_nano  INTEGER NOT NULL,      -- of the cost: what reached no client whole
 	wasted_atto  INTEGER NOT NULL,
+	wasted_attempts INTEGER NOT NULL,   -- attempts whose output reached no client whole
+	compared     INTEGER NOT NULL,      -- attempts of which the provider's charge and the price book's are known
+	drifted      INTEGER NOT NULL,      -- of them: where they differ by more than 1 %
+	drift_nano   INTEGER NOT NULL,      -- the providers' charges less the book's; may be below 0
+	drift_atto   INTEGER NOT NULL,
+	book_nano    INTEGER NOT NULL,      -- the book's, of the attempts compared
+	book_atto    INTEGER NOT NULL,
 	PRIMARY KEY (hour, project_id, key_id, customer, feature, provider, model, prompt, tags, source)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE costs_daily (
@@ -82,6 +89,13 @@ CREATE TABLE costs_daily (
 	charged_atto INTEGER NOT NULL,
 	wasted_nano  INTEGER NOT NULL,      -- of the cost: what reached no client whole
 	wasted_atto  INTEGER NOT NULL,
+	wasted_attempts INTEGER NOT NULL,   -- attempts whose output reached no client whole
+	compared     INTEGER NOT NULL,      -- attempts of which the provider's charge and the price book's are known
+	drifted      INTEGER NOT NULL,      -- of them: where they differ by more than 1 %
+	drift_nano   INTEGER NOT NULL,      -- the providers' charges less the book's; may be below 0
+	drift_atto   INTEGER NOT NULL,
+	book_nano    INTEGER NOT NULL,      -- the book's, of the attempts compared
+	book_atto    INTEGER NOT NULL,
 	PRIMARY KEY (day, project_id, key_id, customer, feature, provider, model, prompt, tags, source)
 ) STRICT, WITHOUT ROWID;
 
@@ -95,11 +109,11 @@ SELECT c.start - c.start % 3600000000 AS h, c.project_id, c.key_id, c.customer, 
 	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input_cache_write%'), 0)),
 	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'output%' AND key <> 'output_reasoning'), 0)),
 	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key = 'output_reasoning'), 0)),
-	0, 0, 0, 0, 0, 0, 0, 0
+	0, 0, 0, 0, 0, 0, 0, 0, sum(iif(a.n IS NULL, c.outcome = 'interrupted', a.n < c.attempts OR c.outcome <> 'ok')), 0, 0, 0, 0, 0, 0
 FROM calls c LEFT JOIN attempts a ON a.call_id = c.id
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
 
 INSERT INTO costs_daily
 SELECT hour - hour % 86400000000, project_id, key_id, customer, feature, provider, model, prompt, tags, source, sum(calls), sum(attempts),
-	sum(input), sum(cache_read), sum(cache_write), sum(output), sum(reasoning), 0, 0, 0, 0, 0, 0, 0, 0
+	sum(input), sum(cache_read), sum(cache_write), sum(output), sum(reasoning), 0, 0, 0, 0, 0, 0, 0, 0, sum(wasted_attempts), 0, 0, 0, 0, 0, 0
 FROM costs_hourly GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
