@@ -141,9 +141,10 @@ func severity(a Action) int {
 	return 0
 }
 
-// Note keeps the standing with the least left.
+// Note keeps the standing with the least left. Of providers and targets the
+// client hears nothing: another one may serve its next call.
 func (d *Decision) Note(s Standing) {
-	if !s.Limit.Blocks() {
+	if !s.Limit.Blocks() || s.Limit.Scope == Provider || s.Limit.Scope == Target {
 		return
 	}
 	if t := &d.Tightest[s.Limit.Dimension]; t.Limit == nil || s.Remaining < t.Remaining {

@@ -45,7 +45,10 @@ func (x *Exchange) ourHeaders(h http.Header) {
 	if x.closed && c.Cost.Known { // what is yet to come is not known
 		set(costHeader, c.Cost.String())
 	}
-	x.ceilings.tell(h, x.Endpoint.Dialect)
+	if x.downgraded && isHeaderText(c.AskedModel) {
+		h["X-Weir-Downgraded"] = []string{c.AskedModel}
+	}
+	x.tellLimits(h)
 	if len(c.Dropped) > 0 {
 		h["X-Weir-Dropped-Params"] = []string{strings.Join(c.Dropped, ", ")}
 	}

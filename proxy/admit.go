@@ -3,41 +3,155 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
+	"weir/ledger"
 	"weir/limits"
-	"weir/proxy/wire"
 )
 
 // admit decides on all limits that are the caller's, at once, and holds what
 // the call may use. closeCall settles it, on every exit.
 func (p *Proxy) admit(next Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request, x *Exchange) error {
-		if len(x.state.rules) == 0 || r.Method != http.MethodPost {
-			return next(w, r, x)
-		}
-		d := callerDemand(x)
-		if len(d.Rules) == 0 {
-			return next(w, r, x)
-		}
-		c := &ceilings{decision: p.limits.Reserve(r.Context(), &d), at: time.Now(), expected: d.Use}
-		x.ceilings = c
-		if err := p.judge(x, c); err != nil {
-			return err
+		if r.Method == http.MethodPost {
+			if err := p.limit(r, x); err != nil {
+				return err
+			}
 		}
 		return next(w, r, x)
 	}
 }
 
-// judge makes a decision into a refusal, or keeps what it holds alive.
-func (p *Proxy) judge(x *Exchange, c *ceilings) *Error {
-	if l := c.decision.Refused; l != nil {
-		p.metrics.limit(l)
-		return &Error{Code: RateLimited, Msg: c.decision.Reason(), RetryAfter: max(c.decision.Wait, time.Millisecond), NoRetry: c.decision.Wait > maxRetryAfter}
+// limit holds a call to its caller's limits and to what it may cost. Limits
+// that ask for another model come first: what the call costs goes by it.
+func (p *Proxy) limit(r *http.Request, x *Exchange) error {
+	if err := p.detour(r, x); err != nil {
+		return err
 	}
-	if l := c.decision.Over; l != nil {
+	rules := x.rules(x.state.callers, nil)
+	if len(rules) == 0 && x.maxCost == 0 {
+		return nil
+	}
+	e := p.expect(r, x, budgeted(rules) || x.maxCost > 0)
+	if err := x.overCost(&e); err != nil {
+		return err
+	}
+	c, err := p.hold(r.Context(), x, &limits.Demand{Project: x.project(), Rules: rules, Use: e.expected, Most: e.most})
+	x.ceilings = c
+	if err != nil {
+		return err
+	}
+	return p.divert(c, x)
+}
+
+// expect is what one attempt of a call may use, and what it may cost, for
+// which its targets have to be known.
+func (p *Proxy) expect(r *http.Request, x *Exchange, cost bool) estimate {
+	if !cost {
+		return p.estimateTokens(x)
+	}
+	pl, err := p.route(r, x)
+	if err != nil { // relay says so, unless it needs no target
+		return estimate{}
+	}
+	return p.estimateOver(x, &pl)
+}
+
+// detour looks at the limits of the whole deployment that ask for another
+// model where they are reached.
+func (p *Proxy) detour(r *http.Request, x *Exchange) error {
+	rules := x.rules(x.state.detours, nil)
+	if len(rules) == 0 {
+		return nil
+	}
+	e := p.expect(r, x, budgeted(rules))
+	c, err := p.hold(r.Context(), x, &limits.Demand{Rules: rules, Use: e.expected, Most: e.most})
+	x.detour = c
+	if err != nil {
+		return err
+	}
+	return p.divert(c, x)
+}
+
+// divert makes a call go to the model that a limit asks for that is reached.
+func (p *Proxy) divert(c *ceilings, x *Exchange) error {
+	l := c.decision.Over
+	if l == nil || l.Action != limits.Downgrade || l.Instead == x.Model || x.Model == "" {
+		return nil
+	}
+	p.log.Debug("a limit is reached; another model is asked", "call", x.ID, "limit", l.Name(), "model", l.Instead)
+	x.Model, x.routed, x.downgraded = l.Instead, false, true
+	return nil
+}
+
+// project is whose call it is; "" without a key.
+func (x *Exchange) project() string {
+	if x.Caller.Key == nil {
+		return ""
+	}
+	return x.Caller.Key.ProjectID
+}
+
+// hold reserves a demand, and waits for room where its limits say so. The
+// result is never nil.
+func (p *Proxy) hold(ctx context.Context, x *Exchange, d *limits.Demand) (*ceilings, error) {
+	c := &ceilings{expected: d.Use, most: d.Most, from: len(x.call.Attempts)}
+	if len(d.Rules) == 0 {
+		return c, nil
+	}
+	c.reserve(ctx, p, d)
+	if l := c.decision.Refused; l != nil && l.Action == limits.Queue && c.decision.Why == limits.Reached {
+		if err := p.queue(ctx, x, c, d); err != nil {
+			return c, err
+		}
+	}
+	return c, p.judge(x, c)
+}
+
+func (c *ceilings) reserve(ctx context.Context, p *Proxy, d *limits.Demand) {
+	c.decision, c.at = p.limits.Reserve(ctx, d), time.Now()
+}
+
+// maxQueued bounds the calls that wait for room, each of which has its request
+// in memory.
+const maxQueued = 10_000
+
+// queuePause is between two tries of a call that waits: what frees room early
+// does not say so.
+const queuePause = 50 * time.Millisecond
+
+// queue tries again until there is room, or the limit's patience ends.
+func (p *Proxy) queue(ctx context.Context, x *Exchange, c *ceilings, d *limits.Demand) error {
+	if p.queued.Add(1) > maxQueued {
+		p.queued.Add(-1)
+		return nil
+	}
+	defer p.queued.Add(-1)
+	until := time.Now().Add(c.decision.Refused.Patience)
+	for {
+		l := c.decision.Refused
+		if l == nil || l.Action != limits.Queue || c.decision.Why != limits.Reached {
+			return nil
+		}
+		pause := min(max(c.decision.Wait, time.Millisecond), queuePause, time.Until(until))
+		if pause <= 0 {
+			return nil
+		}
+		if !sleep(ctx, pause) {
+			return context.Cause(ctx) // observe knows why
+		}
+		c.reserve(ctx, p, d)
+	}
+}
+
+// judge makes a decision into a refusal, or keeps what it holds alive.
+func (p *Proxy) judge(x *Exchange, c *ceilings) error {
+	d := &c.decision
+	if l := d.Refused; l != nil {
+		p.metrics.limit(l)
+		return refusal(d)
+	}
+	if l := d.Over; l != nil {
 		p.metrics.limit(l)
 		if l.Action == limits.Warn {
 			p.log.Warn("a limit is reached; the call goes on", "call", x.ID, "limit", l.Name())
@@ -47,17 +161,33 @@ func (p *Proxy) judge(x *Exchange, c *ceilings) *Error {
 	return nil
 }
 
+// refusal is what a client is told of a limit. Budgets that are spent and
+// prices that are not known do not change by trying again.
+func refusal(d *limits.Decision) *Error {
+	e := &Error{Code: RateLimited, Msg: d.Reason(), RetryAfter: max(d.Wait, time.Millisecond), NoRetry: d.Wait > maxRetryAfter}
+	switch d.Why {
+	case limits.Spent:
+		e.Code, e.NoRetry = BudgetSpent, true
+	case limits.Unpriced:
+		e.Code, e.NoRetry, e.RetryAfter = BudgetSpent, true, 0
+	case limits.Failing:
+		e.Code, e.RetryAfter = StoreDown, max(d.Wait, time.Second)
+	}
+	return e
+}
+
 // maxRetryAfter is the longest wait that the vendors' SDKs keep to. At a longer
 // one they would try again after their own short pauses.
 const maxRetryAfter = time.Minute
 
 // ceilings are what the limits said to a call.
 type ceilings struct {
-	decision limits.Decision
-	at       time.Time  // of the decision
-	expected limits.Use // of one attempt
-	from     int        // the first of the call's attempts that it is for
-	beat     *time.Timer
+	decision       limits.Decision
+	at             time.Time  // of the decision
+	expected, most limits.Use // of one attempt
+	from           int        // the first of the call's attempts that it is for
+	topped         int        // attempts that were paid for beyond the first
+	beat           *time.Timer
 }
 
 // heartbeat is how often a call says that it is still under way.
@@ -77,9 +207,19 @@ func (p *Proxy) keepAlive(c *ceilings) {
 
 // settleLimits replaces what was held by what was used. The last bytes of the
 // reply have not gone out yet: who reads them finds the room that was freed.
+// A call for which nothing was sent, since a limit of a target or of the whole
+// deployment refused it, counts nowhere.
 func (p *Proxy) settleLimits(x *Exchange) {
 	p.settle(x, x.spot)
-	p.settle(x, x.ceilings)
+	for _, c := range [...]*ceilings{x.ceilings, x.detour} {
+		if x.turnedAway && len(x.call.Attempts) == 0 && c != nil && c.beat != nil {
+			c.beat.Stop()
+			p.limits.Release(c.decision.Hold)
+			continue
+		}
+		p.settle(x, c)
+	}
+	p.habits.learn(x)
 }
 
 // settle settles what was held, once; later calls do nothing.
@@ -92,105 +232,63 @@ func (p *Proxy) settle(x *Exchange, c *ceilings) {
 }
 
 // used is what all attempts of a call used. An attempt that did work that
-// nobody has counted has used what was estimated.
-func (c *ceilings) used(x *Exchange) (a limits.Use) {
-	for _, t := range x.call.Attempts[c.from:] {
+// nobody has counted has used what was expected.
+func (c *ceilings) used(x *Exchange) (u limits.Use) {
+	for i := range x.call.Attempts[c.from:] {
+		t := &x.call.Attempts[c.from+i]
 		in, knowsIn := t.Usage.Input()
 		out, knowsOut := t.Usage.Output()
 		if !knowsIn && !knowsOut && t.Status == http.StatusOK && x.Endpoint.Metered {
 			in, out = c.expected.Input, c.expected.Output
 		}
-		a.Input, a.Output = a.Input+min(in, limits.MaxAmount), a.Output+min(out, limits.MaxAmount)
-	}
-	return a
-}
-
-// callerDemand is what a call asks of the limits that are its caller's.
-func callerDemand(x *Exchange) limits.Demand {
-	d := estimated(x)
-	if k := x.Caller.Key; k != nil {
-		d.Project = k.ProjectID
-	}
-	d.Rules = make([]limits.Rule, 0, len(x.state.rules))
-	for _, r := range x.state.rules {
-		value, ok := x.value(r.Limit)
-		if ok {
-			r.Value = value
-			d.Rules = append(d.Rules, r)
+		u.Input, u.Output = u.Input+min(in, limits.MaxAmount), u.Output+min(out, limits.MaxAmount)
+		switch {
+		case t.Cost.Known:
+			u.USD += nano(t.Cost.Money)
+		case t.CostSource == ledger.CostUnpriced:
+			u.Unpriced++
 		}
 	}
-	return d
+	return u
 }
 
-// estimated is what one attempt of a call may use.
-func estimated(x *Exchange) limits.Demand {
-	if !x.Endpoint.Metered {
-		return limits.Demand{}
-	}
-	return limits.Demand{Use: limits.Use{Input: x.estimate, Output: expectedOutput(&x.View)}}
-}
-
-// What a reply is expected to have, in tokens, where the request does not
-// bound it, and at most: a request often allows far more than it gets.
-const (
-	outputFloor = 256
-	outputCap   = 4096
-)
-
-func expectedOutput(v *wire.View) int64 {
-	if v.MaxOutput > 0 {
-		return min(v.MaxOutput, outputCap)
-	}
-	return outputFloor
-}
-
-// value is what a limit counts a call under; false: it is not the call's.
-func (x *Exchange) value(l *limits.Limit) (string, bool) {
-	c := &x.Caller
-	v := ""
-	switch l.Scope {
-	case limits.Global:
-		return "", true
-	case limits.Key:
-		if c.Key != nil {
-			v = c.Key.ID
-		}
-	case limits.Project:
-		if c.Key != nil {
-			v = c.Key.ProjectID
-		}
-	case limits.Customer:
-		v = c.Customer
-	case limits.Feature:
-		v = c.Feature
-	case limits.User:
-		v = clip(x.View.User)
-	case limits.Session:
-		v = c.Session
-	case limits.Tag:
-		v = c.Tags[l.Tag]
-	case limits.Model:
-		v = clip(x.Model)
-	}
-	return v, v != ""
-}
-
-// limitRules names limits once, not for every call.
-func limitRules(list []*limits.Limit) (callers, targets []limits.Rule) {
-	for _, l := range list {
-		r := limits.Rule{Limit: l, Name: l.Name()}
-		if l.Scope == limits.Provider || l.Scope == limits.Target {
-			targets = append(targets, r)
+// topUp pays for a further attempt out of the caller's limits before it is
+// made, where the attempts before it may have used what was held. A refusal
+// means no more attempts.
+func (c *carrier) topUp() *failure {
+	x := c.x
+	for _, held := range [...]*ceilings{x.ceilings, x.detour} {
+		if held == nil || held.beat == nil {
 			continue
 		}
-		callers = append(callers, r)
+		for ; held.topped < x.worked(); held.topped++ {
+			d := c.p.limits.TopUp(c.ctx, held.decision.Hold, held.expected, held.most)
+			if d.Refused != nil {
+				c.p.metrics.limit(d.Refused)
+				return &failure{err: refusal(&d), unsent: true}
+			}
+		}
 	}
-	return callers, targets
+	return nil
+}
+
+// worked is how many of the call's attempts may have used something.
+func (x *Exchange) worked() (n int) {
+	for i := range x.call.Attempts {
+		t := &x.call.Attempts[i]
+		if t.UsageSource != "" || t.Cost.Known && !t.Cost.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 // Limits returns how the limits stand that are in use, and an error where the
 // store of their counts cannot be asked.
 func (p *Proxy) Limits(ctx context.Context) ([]limits.Standing, error) { return p.limits.Status(ctx) }
+
+// Queued returns how many calls wait for room at a limit.
+func (p *Proxy) Queued() int64 { return p.queued.Load() }
 
 // limit counts a call that met a limit that was reached.
 func (m *Metrics) limit(l *limits.Limit) {
@@ -199,61 +297,4 @@ func (m *Metrics) limit(l *limits.Limit) {
 		action = limits.Block
 	}
 	m.limited.WithLabelValues(string(l.Scope), l.Measure(), string(action)).Inc()
-}
-
-// tell writes how the tightest limits stand as the client's dialect has it, in
-// place of what the upstream said of its own.
-func (c *ceilings) tell(h http.Header, dialect wire.Dialect) {
-	if c == nil || !c.matched() {
-		return
-	}
-	for name := range h {
-		if strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Anthropic-Ratelimit-") {
-			delete(h, name)
-		}
-	}
-	switch dialect {
-	case wire.OpenAI:
-		c.tellOpenAI(h)
-	case wire.Anthropic:
-		c.tellAnthropic(h)
-	}
-}
-
-func (c *ceilings) matched() bool {
-	for _, s := range c.decision.Tightest {
-		if s.Limit != nil {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *ceilings) tellOpenAI(h http.Header) {
-	say := func(what string, s *limits.Standing) {
-		if s.Limit == nil {
-			return
-		}
-		h["X-Ratelimit-Limit-"+what] = []string{strconv.FormatInt(s.Limit.Amount, 10)}
-		h["X-Ratelimit-Remaining-"+what] = []string{strconv.FormatInt(min(s.Remaining, s.Limit.Amount), 10)}
-		h["X-Ratelimit-Reset-"+what] = []string{s.Reset.Round(time.Millisecond).String()}
-	}
-	say("Requests", &c.decision.Tightest[limits.Requests])
-	say("Tokens", &c.decision.Tightest[limits.Tokens])
-}
-
-func (c *ceilings) tellAnthropic(h http.Header) {
-	say := func(what string, s *limits.Standing) {
-		if s.Limit == nil {
-			return
-		}
-		prefix := "Anthropic-Ratelimit-" + what
-		h[prefix+"-Limit"] = []string{strconv.FormatInt(s.Limit.Amount, 10)}
-		h[prefix+"-Remaining"] = []string{strconv.FormatInt(min(s.Remaining, s.Limit.Amount), 10)}
-		h[prefix+"-Reset"] = []string{c.at.Add(s.Reset).UTC().Format(time.RFC3339)}
-	}
-	say("Requests", &c.decision.Tightest[limits.Requests])
-	say("Tokens", &c.decision.Tightest[limits.Tokens])
-	say("Input-Tokens", &c.decision.Tightest[limits.InputTokens])
-	say("Output-Tokens", &c.decision.Tightest[limits.OutputTokens])
 }

@@ -290,8 +290,11 @@ func TestWhoseLimit(t *testing.T) {
 	x.View.User = "u"
 	check := func(l limits.Limit, want string, has bool) {
 		t.Helper()
-		if v, ok := x.value(&l); v != want || ok != has {
-			t.Errorf("%s: %q, %v", l.Scope, v, ok)
+		l.Amount = 1
+		set := newRuleSet([]*limits.Limit{&l})
+		rules := x.rules(append(set.callers, set.shared...), nil)
+		if len(rules) > 0 != has || has && rules[0].Value != want {
+			t.Errorf("%s: %+v", l.Scope, rules)
 		}
 	}
 	check(limits.Limit{Scope: limits.Global}, "", true)
@@ -304,4 +307,35 @@ func TestWhoseLimit(t *testing.T) {
 	check(limits.Limit{Scope: limits.Tag, Tag: "none"}, "", false)
 	check(limits.Limit{Scope: limits.Key}, "", false)
 	check(limits.Limit{Scope: limits.Project}, "", false)
+	check(limits.Limit{Scope: limits.Customer, Value: "c"}, "c", true)
+	check(limits.Limit{Scope: limits.Customer, Value: "d"}, "", false)
+	x.Caller.Key = &ledger.Key{ID: "key_1", Name: "web", ProjectID: "proj_1"}
+	check(limits.Limit{Scope: limits.Key}, "key_1", true)
+	check(limits.Limit{Scope: limits.Key, Value: "web"}, "key_1", true)
+	check(limits.Limit{Scope: limits.Key, Value: "key_1"}, "key_1", true)
+	check(limits.Limit{Scope: limits.Project}, "proj_1", true)
+}
+
+// TestOneValueOfItsOwn: what is said of one value takes the place of what is
+// said of each.
+func TestOneValueOfItsOwn(t *testing.T) {
+	v := newVendor(t, says(200, chatReply))
+	each := &limits.Limit{Scope: limits.Customer, Dimension: limits.Requests, Amount: 1, Window: time.Minute}
+	big := *each
+	big.Value, big.Amount = "big", 3
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}, Limits: []*limits.Limit{each, &big}})
+	check := func(customer string, admitted int) {
+		t.Helper()
+		for i := range admitted + 1 {
+			want := 200
+			if i == admitted {
+				want = 429
+			}
+			if resp, _ := g.post("/v1/chat/completions", `{"model":"m","messages":[]}`, "X-Weir-Customer", customer); resp.StatusCode != want {
+				t.Errorf("call %d of %s: %d, want %d", i, customer, resp.StatusCode, want)
+			}
+		}
+	}
+	check("small", 1)
+	check("big", 3)
 }

@@ -29,6 +29,7 @@ type attempt struct {
 	watch  watchdog
 	resp   *http.Response
 	record *ledger.Attempt
+	room   ticket // what it takes of the upstream's own limits
 	span   attemptSpan
 
 	api     wire.API
@@ -138,6 +139,7 @@ func (c *carrier) newAttempt(t Target, model string, carry *carriage) *attempt {
 	}
 	a.ctx, a.cancel = context.WithCancelCause(c.ctx)
 	a.watch.cancel = a.cancel
+	a.room, c.room = c.room, ticket{}
 	x.call.Attempts = append(x.call.Attempts, ledger.Attempt{
 		N: len(x.call.Attempts) + 1, Provider: t.Provider.Name, Model: clip(a.model), API: a.api.String(), Start: a.start.Sub(x.Start),
 	})
@@ -181,8 +183,10 @@ func (a *attempt) roundTrip() *failure {
 	}
 	a.resp, err = a.target.Provider.transport.http.RoundTrip(req)
 	if err != nil {
+		a.room.giveBack()
 		return a.broken(err)
 	}
+	a.hear(a.resp)
 	if !a.x.Endpoint.Stream {
 		a.watch.stop() // a plain call's limit is to the headers
 	}
@@ -270,7 +274,7 @@ func (a *attempt) edits() []wire.Edit {
 		return nil
 	}
 	if x.Endpoint.Multipart {
-		if a.model == x.Model || x.View.ModelSpan.Empty() || strings.ContainsAny(a.model, "\r\n") {
+		if a.model == x.View.Model || x.View.ModelSpan.Empty() || strings.ContainsAny(a.model, "\r\n") {
 			return nil
 		}
 		return []wire.Edit{{Span: x.View.ModelSpan, New: []byte(a.model)}}
@@ -286,7 +290,7 @@ func (a *attempt) bodyModel() string {
 	switch {
 	case x.Endpoint.Model == "":
 		return a.model
-	case x.View.Model == "" || a.model == x.Model:
+	case x.View.Model == "" || a.model == x.Endpoint.Model:
 		return x.View.Model
 	case strings.HasPrefix(x.View.Model, "models/"):
 		return "models/" + a.model
@@ -414,7 +418,7 @@ func (a *attempt) refused() *failure {
 	told := wire.ReadFailure(up.status, body)
 	f := &failure{
 		resp:  up,
-		after: retryAfter(a.resp.Header, time.Now()),
+		after: max(retryAfter(a.resp.Header, time.Now()), retryDelay(body)),
 		err:   &Error{Code: UpstreamError, Msg: told.Message, Param: told.Param, Upstream: &told},
 	}
 	if told.Message == "" {
@@ -422,6 +426,7 @@ func (a *attempt) refused() *failure {
 		f.err.Msg = told.Message
 	}
 	f.otherwise = a.otherwise(up.status, body)
+	a.hearRefusal(up.status, f, &told)
 	if a.carry != nil {
 		a.carry.failure(a.x, f)
 	}

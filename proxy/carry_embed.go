@@ -317,6 +317,7 @@ func (p *embedPart) ask(a *attempt, req *http.Request) {
 	if p.err != nil {
 		return
 	}
+	a.hear(p.resp)
 	if s := p.resp.StatusCode; s >= 400 {
 		p.refused = true
 		return
@@ -523,7 +524,7 @@ func (a *attempt) inputTokens() int64 {
 // nestedModels adds the edits that a batch of Gemini's needs where the target's
 // model is not the asked one: each of its requests repeats the name.
 func (a *attempt) nestedModels(edits []wire.Edit) []wire.Edit {
-	if a.api != wire.BatchEmbed || a.model == a.x.Model {
+	if a.api != wire.BatchEmbed || a.model == a.x.Endpoint.Model {
 		return edits
 	}
 	body, err := a.x.plainBytes()

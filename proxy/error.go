@@ -26,6 +26,8 @@ const (
 	BadMethod          Code = "method_not_allowed"          // 405
 	SlowBody           Code = "request_timeout"             // 408
 	RateLimited        Code = "rate_limit_exceeded"         // 429, OpenAI's own word
+	BudgetSpent        Code = "insufficient_quota"          // 429, OpenAI's own word: a budget is spent, or cannot tell what the call costs
+	CostExceeded       Code = "max_cost_exceeded"           // 400: x-weir-max-cost-usd
 	BodyTooLarge       Code = "request_too_large"           // 413
 	BadMediaType       Code = "unsupported_media_type"      // 415
 	ClientGone         Code = "client_gone"                 // 499, never sent
@@ -51,7 +53,7 @@ const (
 
 var codeStatus = map[Code]int{
 	BadRequest: 400, ContextExceeded: 400, NotCapable: 400, PreviousNotFound: 400, StoreDown: 503, Unauthorized: 401, Forbidden: 403, NotFound: 404, ModelNotFound: 404,
-	BadMethod: 405, SlowBody: 408, BodyTooLarge: 413, RateLimited: 429, BadMediaType: 415, ClientGone: 499,
+	BadMethod: 405, SlowBody: 408, BodyTooLarge: 413, RateLimited: 429, BudgetSpent: 429, CostExceeded: 400, BadMediaType: 415, ClientGone: 499,
 	Internal: 500, NotInThisVersion: 501, UpstreamFailed: 502, UpstreamInvalid: 502,
 	UpstreamTruncated: 502, UpstreamError: 502, RecorderFull: 503, ShuttingDown: 503,
 	UpstreamTimeout: 504, CallTimeout: 504, KeyNotForThisModel: 403, NoProvider: 400,

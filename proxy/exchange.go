@@ -79,8 +79,16 @@ type Exchange struct {
 	continues bool
 	referred  referred
 
-	ceilings *ceilings // nil: no limit is the caller's
-	spot     *ceilings // of the attempt under way; nil: its target has none
+	ceilings   *ceilings // nil: no limit is the caller's
+	detour     *ceilings // of limits of the whole deployment that ask for another model
+	spot       *ceilings // of the attempt under way; nil: its target has none
+	turnedAway bool      // a target was passed over for a limit
+	downgraded bool      // a limit has put another model in Model
+	maxCost    int64     // that the client lets the call cost, in billionths of a dollar; 0: anything
+
+	plan    plan // where the call may go, once routed is set
+	planErr error
+	routed  bool
 
 	trace callTrace
 }

@@ -121,6 +121,10 @@ func (x *Exchange) address(r *http.Request) error {
 		}
 		x.deadline = d
 	}
+	var err error
+	if x.maxCost, err = maxCost(r.Header.Get("X-Weir-Max-Cost-Usd")); err != nil {
+		return err
+	}
 	return refuseAbsent(r.Header)
 }
 
@@ -133,7 +137,7 @@ func isDataPath(p string) bool {
 // refuseAbsent names the contract's headers that this version does not act
 // on: to ignore them in silence would change what the caller asked for.
 func refuseAbsent(h http.Header) error {
-	for _, name := range []string{"X-Weir-Prompt", "X-Weir-Vars", "X-Weir-Max-Cost-Usd", "X-Weir-Dry-Run"} {
+	for _, name := range []string{"X-Weir-Prompt", "X-Weir-Vars", "X-Weir-Dry-Run"} {
 		if h.Get(name) != "" {
 			return &Error{Code: NotInThisVersion, NoRetry: true, Msg: "The header " + strings.ToLower(name) + " is not in this version of Weir."}
 		}
@@ -203,7 +207,7 @@ func writeError(w http.ResponseWriter, r *http.Request, x *Exchange, e *Error, b
 		h.Set("X-Weir-Attempts", strconv.Itoa(n))
 	}
 	idHeader(h, x)
-	x.ceilings.tell(h, x.Endpoint.Dialect)
+	x.tellLimits(h)
 	if e.RetryAfter > 0 {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))

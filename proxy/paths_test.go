@@ -200,7 +200,7 @@ func TestWebSocketsAreRefusedByName(t *testing.T) {
 func TestHeadersOfLaterVersionsAreRefusedByName(t *testing.T) {
 	v := newVendor(t, anyReply)
 	g := newRig(t, Settings{Providers: []ProviderSettings{openaiAt(v.url)}})
-	for _, h := range []string{"X-Weir-Prompt", "X-Weir-Vars", "X-Weir-Max-Cost-Usd", "X-Weir-Dry-Run", "X-Weir-Cache"} {
+	for _, h := range []string{"X-Weir-Prompt", "X-Weir-Vars", "X-Weir-Dry-Run", "X-Weir-Cache"} {
 		if resp, got := g.post("/v1/chat/completions", chatBody, h, "on"); resp.StatusCode != 501 || !strings.Contains(got, strings.ToLower(h)) {
 			t.Errorf("%s: %d %s", h, resp.StatusCode, got)
 		}

@@ -48,6 +48,8 @@ type Proxy struct {
 	kept       *ledger.Responses // nil: none are kept
 	tokens     *counter
 	limits     limits.Limiter
+	habits     habits
+	queued     atomic.Int64 // calls that wait for room at a limit
 	metrics    *Metrics
 	tracer     trace.Tracer
 	log        *slog.Logger

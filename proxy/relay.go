@@ -22,11 +22,7 @@ func (p *Proxy) relay(_ http.ResponseWriter, r *http.Request, x *Exchange) error
 	if handled, err := p.serveKept(r, x); handled {
 		return err
 	}
-	if err := p.continues(r.Context(), x); err != nil {
-		return err
-	}
-	p.pinByObject(r, x)
-	pl, err := x.state.plan(r.Context(), x)
+	pl, err := p.route(r, x)
 	if err != nil {
 		return err
 	}
@@ -39,6 +35,22 @@ func (p *Proxy) relay(_ http.ResponseWriter, r *http.Request, x *Exchange) error
 	x.startPings()
 	c := &carrier{p: p, r: r, x: x, plan: pl, ctx: ctx, left: pl.retries}
 	return c.carry()
+}
+
+// route finds out where a call may go, once; after a change of its model once more.
+func (p *Proxy) route(r *http.Request, x *Exchange) (plan, error) {
+	if x.routed {
+		return x.plan, x.planErr
+	}
+	x.routed, x.planErr = true, nil
+	if !x.continues { // else it is known from before the model changed
+		x.planErr = p.continues(r.Context(), x)
+	}
+	if x.planErr == nil {
+		p.pinByObject(r, x)
+		x.plan, x.planErr = x.state.plan(r.Context(), x)
+	}
+	return x.plan, x.planErr
 }
 
 // callContext bounds the whole call. The client's going away ends it, at once
@@ -121,6 +133,10 @@ type carrier struct {
 	tried    []bool
 	last     int // index of the weighted target tried last
 	manners  map[*Provider]manner
+
+	room     ticket    // taken at an upstream for the attempt to come
+	detours  []detour  // targets passed over for want of room
+	patience time.Time // until then room is waited for; zero: it has not been yet
 }
 
 // A failure is how an attempt ended without a reply for the client.
@@ -131,6 +147,7 @@ type failure struct {
 	after            time.Duration // what the upstream asked us to wait
 	spent            bool          // the upstream had begun to work: tokens are counted
 	unsent           bool          // nothing was sent, so that going elsewhere is no retry
+	full             bool          // nor would it have been taken: the upstream's own limit is reached
 	otherwise        manner        // in which the target is to be asked again at once; zero: in none
 	outgrown         bool          // the request is too long for this target, and going to a larger one is no retry
 	resp             *upstream     // the upstream's own error reply, to be passed if nothing better comes
@@ -140,7 +157,7 @@ type failure struct {
 func (c *carrier) carry() error {
 	target, ok := c.first()
 	for ok {
-		f := c.ask(target)
+		f := c.askWithin(target)
 		if f == nil {
 			return nil
 		}
@@ -156,6 +173,9 @@ func (c *carrier) carry() error {
 			return c.giveUp(f)
 		}
 		next, wait, more := c.next(f)
+		if !more {
+			next, more = c.awaitRoom(f)
+		}
 		if !more || !c.hasTime(wait) {
 			return c.giveUp(f)
 		}

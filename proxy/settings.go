@@ -91,6 +91,7 @@ type Timeouts struct {
 	TTFT    time.Duration // streams: to the first content event, default 60 s; plain calls: to the headers, only where set
 	Idle    time.Duration // between two reads of a begun stream; default 30 s
 	Total   time.Duration // default 30 min
+	Room    time.Duration // for an upstream whose own limit is reached, where no other target is left; default 2 s
 	ttftSet bool
 }
 
@@ -105,6 +106,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	def(&t.TTFT, time.Minute)
 	def(&t.Idle, 30*time.Second)
 	def(&t.Total, 30*time.Minute)
+	def(&t.Room, 2*time.Second)
 	return t
 }
 
@@ -116,8 +118,7 @@ type State struct {
 	byName    map[string]*Provider
 	routes    []*Route
 
-	rules       []limits.Rule // of Limits, without their values: those of callers
-	targetRules []limits.Rule // and those of providers and targets
+	ruleSet // of Limits
 }
 
 // newState compiles settings. Breakers and catalogs of the old state (nil at
@@ -154,7 +155,7 @@ func newState(s Settings, old *State, transport *transport) (*State, error) {
 		st.providers = append(st.providers, p)
 		st.byName[ps.Name] = p
 	}
-	st.rules, st.targetRules = limitRules(s.Limits)
+	st.ruleSet = newRuleSet(s.Limits)
 	for _, rs := range s.Routes {
 		r, err := newRoute(rs, st.byName)
 		if err != nil {

@@ -1,0 +1,231 @@
+package proxy
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"weir/costs"
+	"weir/limits"
+	"weir/proxy/wire"
+)
+
+// What a reply is expected to have, in tokens, where the request does not
+// bound it and nothing is known of earlier ones, and at most: a request often
+// allows far more than it gets.
+const (
+	outputFloor = 256
+	outputCap   = 4096
+	outputMost  = 32768 // of a model that nobody says a limit of
+)
+
+// unseenCost is what a call of an API without token counts (images, speech)
+// is held at until a few have shown what they cost: 10 cents.
+const unseenCost = limits.Dollar / 10
+
+// An estimate is what one attempt of a call uses: expected, and at most.
+type estimate struct{ expected, most limits.Use }
+
+// estimateTokens is the attempt's estimate without its cost. The input is our
+// count, with a tenth on top where that is a guess. The output is what 95 of
+// 100 of the key's last replies by this model had, at least outputFloor, and
+// never more than the request allows.
+func (p *Proxy) estimateTokens(x *Exchange) (e estimate) {
+	if !x.Endpoint.Metered {
+		return e
+	}
+	e.expected.Input, e.most.Input = x.estimate, x.estimate
+	if !x.exact {
+		e.expected.Input += x.estimate / 10
+		e.most.Input = e.expected.Input
+	}
+	choices := min(max(1, x.View.N), 128)
+	usual, _, known := p.habits.high(x.habitKey())
+	switch allowed := x.View.MaxOutput; {
+	case known && allowed > 0:
+		e.expected.Output = min(max(usual, outputFloor), allowed*choices)
+	case known:
+		e.expected.Output = max(usual, outputFloor)
+	case allowed > 0:
+		e.expected.Output = min(allowed, outputCap) * choices
+	default:
+		e.expected.Output = outputFloor * choices
+	}
+	e.most.Output = outputMost * choices
+	if allowed := x.View.MaxOutput; allowed > 0 {
+		e.most.Output = allowed * choices
+	}
+	if !speaks(x.Endpoint.API) {
+		e.expected.Output, e.most.Output = 0, 0
+	}
+	return e
+}
+
+// speaks reports whether the replies of an API have output tokens.
+func speaks(api wire.API) bool {
+	switch api {
+	case wire.Chat, wire.Responses, wire.Messages, wire.Generate, wire.StreamGenerate, wire.Completions:
+		return true
+	}
+	return false
+}
+
+// costsNothing reports whether no vendor bills an API.
+func costsNothing(api wire.API) bool {
+	switch api {
+	case wire.CountTokens, wire.MessagesCount, wire.Models, wire.Files, wire.StoredResponses, wire.Moderations:
+		return true
+	}
+	return false
+}
+
+// estimateAt is the estimate at a target, with its cost: at the highest price
+// that may apply. Unpriced in it: the price is not known.
+func (p *Proxy) estimateAt(x *Exchange, t Target) estimate {
+	e := p.estimateTokens(x)
+	model := t.Provider.upstreamModel(t.model(x.Model))
+	switch api := x.Endpoint.API; {
+	case t.Provider.priceAs == "free" || costsNothing(api):
+	case speaks(api) || api == wire.Embeddings || api == wire.Embed || api == wire.BatchEmbed:
+		p.priceTokens(x, t.Provider, model, &e)
+	default:
+		p.priceUnseen(x, t.Provider, model, &e)
+	}
+	return e
+}
+
+// priceTokens sets the cost of an estimate by its tokens.
+func (p *Proxy) priceTokens(x *Exchange, at *Provider, model string, e *estimate) {
+	var okay bool
+	if e.expected.USD, okay = p.highest(x, at, model, &e.expected, costs.InputCacheWrite5m); !okay {
+		e.expected.Unpriced, e.most.Unpriced = 1, 1
+		return
+	}
+	if most := at.facts.of(model).MaxOutput; x.View.MaxOutput == 0 && most > 0 {
+		e.most.Output = most * max(1, x.View.N)
+	}
+	e.most.USD, _ = p.highest(x, at, model, &e.most, costs.InputCacheWrite1h)
+	e.most.USD = max(e.most.USD, e.expected.USD)
+}
+
+// highest is the highest cost of a use: of the service tiers that may serve it
+// and, where the vendor charges for writing to its cache, with all of the input
+// written.
+func (p *Proxy) highest(x *Exchange, at *Provider, model string, u *limits.Use, write costs.Meter) (usd int64, ok bool) {
+	book := x.state.Prices
+	if book == nil || !at.gpuHour.IsZero() {
+		return 0, false
+	}
+	terms := p.termsOf(x, at, model)
+	tiers := []string{""}
+	if x.View.ServiceTier != "" {
+		tiers = append(tiers, x.View.ServiceTier)
+	}
+	for _, meter := range [...]costs.Meter{costs.Input, write} {
+		var usage costs.Usage
+		usage.Set(meter, u.Input)
+		usage.Set(costs.Output, u.Output)
+		for _, tier := range tiers {
+			terms.Tier = tier
+			c := book.Charge(usage, terms)
+			if c.Status == costs.Unpriced {
+				continue // a vendor without such a meter, or a tier that the book does not know
+			}
+			ok, usd = true, max(usd, nano(c.Contracted))
+		}
+	}
+	return usd, ok
+}
+
+// termsOf are what decides an attempt's price before it is made.
+func (p *Proxy) termsOf(x *Exchange, at *Provider, model string) costs.Terms {
+	return costs.Terms{
+		Provider: at.priceAs, Model: model, At: p.pricedAt(time.Now()).UTC(), GPUHour: at.gpuHour,
+		Speed: x.View.Priced.Speed, Residency: x.View.Priced.Residency,
+		SearchContextSize: x.View.Priced.SearchContextSize, SearchType: x.View.Priced.SearchType,
+	}
+}
+
+// priceUnseen sets the cost of an estimate that has no tokens by what such
+// calls cost of late, where the price book knows the model.
+func (p *Proxy) priceUnseen(x *Exchange, at *Provider, model string, e *estimate) {
+	book := x.state.Prices
+	if book == nil || !x.Endpoint.Metered && x.Endpoint.API != wire.Speech || !at.gpuHour.IsZero() || !knowsModel(book, p.termsOf(x, at, model)) {
+		e.expected.Unpriced, e.most.Unpriced = 1, 1
+		return
+	}
+	usd := int64(unseenCost)
+	if _, usual, known := p.habits.high(x.habitKey()); known {
+		usd = usual
+	}
+	e.expected.USD, e.most.USD = usd, usd
+}
+
+// knowsModel reports whether the book has prices of a model, whatever they are for.
+func knowsModel(book *costs.Book, t costs.Terms) bool {
+	var one costs.Usage
+	one.Set(costs.Requests, 1)
+	return book.Charge(one, t).Model != ""
+}
+
+// estimateOver is the estimate of a call that may go to several targets: the
+// dearest of those whose price is known.
+func (p *Proxy) estimateOver(x *Exchange, pl *plan) (e estimate) {
+	e = p.estimateTokens(x)
+	priced, unpriced := false, false
+	for _, list := range [...][]Target{pl.targets, pl.fallbacks} {
+		for _, t := range list {
+			at := p.estimateAt(x, t)
+			if at.expected.Unpriced > 0 {
+				unpriced = true
+				continue
+			}
+			priced = true
+			e.expected.USD, e.most.USD = max(e.expected.USD, at.expected.USD), max(e.most.USD, at.most.USD)
+		}
+	}
+	if unpriced && !priced {
+		e.expected.Unpriced, e.most.Unpriced = 1, 1
+	}
+	return e
+}
+
+// maxCost reads what a client lets its call cost at most, in billionths of a
+// dollar; 0: it does not say.
+func maxCost(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	m, err := costs.ParseUSD(strings.TrimPrefix(strings.TrimSpace(text), "$"))
+	if err != nil || m.Sign() <= 0 {
+		return 0, &Error{Code: BadRequest, NoRetry: true, Msg: "The header x-weir-max-cost-usd must be an amount of dollars above 0, like 0.05."}
+	}
+	if n, _ := m.Parts(); n >= limits.MaxUSD {
+		return math.MaxInt64, nil
+	}
+	n, _ := m.Parts() // down: a bound
+	return max(1, n), nil
+}
+
+// overCost refuses an attempt that may make the call cost more than its client
+// allows, together with the attempts before it.
+func (x *Exchange) overCost(e *estimate) *Error {
+	if x.maxCost == 0 {
+		return nil
+	}
+	if e.expected.Unpriced > 0 {
+		return &Error{Code: CostExceeded, NoRetry: true, Msg: "The price of this call is not known, so that it cannot be held under x-weir-max-cost-usd. Leave the header out, or tell Weir the price (docs/prices.md)."}
+	}
+	may := e.expected.USD
+	if x.View.MaxOutput > 0 {
+		may = e.most.USD
+	}
+	for i := range x.call.Attempts {
+		may += nano(x.call.Attempts[i].Cost.Money)
+	}
+	if may <= x.maxCost {
+		return nil
+	}
+	return &Error{Code: CostExceeded, NoRetry: true, Msg: "This call may cost $" + limits.Dollars(may) + ", and x-weir-max-cost-usd allows $" + limits.Dollars(x.maxCost) +
+		". Lower the output limit, shorten the input, ask for a cheaper model, or allow more."}
+}

@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"slices"
+	"sync"
+
+	"weir/costs"
+	"weir/ledger"
+	"weir/limits"
+)
+
+// habits remember what replies were like of late, by key and asked model, so
+// that what the next one may use can be told. They are forgotten with the process.
+type habits struct {
+	mu sync.Mutex // guards the following field
+	of map[habitKey]*habit
+}
+
+type habitKey struct{ key, model string }
+
+// A habit is the last replies' output tokens and costs.
+type habit struct {
+	output, cost [habitLength]int64 // cost in billionths of a dollar
+	n            int                // replies, all in all
+}
+
+const (
+	habitLength = 32   // replies that are remembered
+	habitLeast  = 5    // replies from which something is told
+	maxHabits   = 8192 // keys come from the store, models from clients
+)
+
+// learn adds the replies of a call.
+func (h *habits) learn(x *Exchange) {
+	if !x.Endpoint.Metered || x.call.Outcome != ledger.OK && x.call.Outcome != "" { // the call is about to be closed
+		return
+	}
+	for i := range x.call.Attempts {
+		t := &x.call.Attempts[i]
+		if t.UsageSource != ledger.FromProvider {
+			continue
+		}
+		output, _ := t.Usage.Output()
+		h.add(x.habitKey(), output, nano(t.Cost.Money))
+	}
+}
+
+func (x *Exchange) habitKey() habitKey {
+	k := habitKey{model: clip(x.Model)}
+	if x.Caller.Key != nil {
+		k.key = x.Caller.Key.ID
+	}
+	return k
+}
+
+func (h *habits) add(k habitKey, output, cost int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	one := h.of[k]
+	if one == nil {
+		if len(h.of) >= maxHabits {
+			clear(h.of)
+		}
+		if h.of == nil {
+			h.of = map[habitKey]*habit{}
+		}
+		one = new(habit)
+		h.of[k] = one
+	}
+	one.output[one.n%habitLength], one.cost[one.n%habitLength] = output, cost
+	one.n++
+}
+
+// high are the output tokens and the cost that 95 of 100 replies stay below;
+// false: too few are known.
+func (h *habits) high(k habitKey) (output, cost int64, ok bool) {
+	h.mu.Lock()
+	one := h.of[k]
+	if one == nil || one.n < habitLeast {
+		h.mu.Unlock()
+		return 0, 0, false
+	}
+	seen := *one
+	h.mu.Unlock()
+	n := min(seen.n, habitLength)
+	at := (n*95 + 99) / 100
+	slices.Sort(seen.output[:n])
+	slices.Sort(seen.cost[:n])
+	return seen.output[at-1], seen.cost[at-1], true
+}
+
+// nano is an amount in billionths of a dollar, rounded up. What is beyond
+// limits.MaxUSD is that.
+func nano(m costs.Money) int64 {
+	n, atto := m.Parts()
+	if atto > 0 {
+		n++
+	}
+	return min(max(0, n), limits.MaxUSD)
+}
