@@ -95,7 +95,7 @@ func (x *Exchange) project() string {
 // hold reserves a demand, and waits for room where its limits say so. The
 // result is never nil.
 func (p *Proxy) hold(ctx context.Context, x *Exchange, d *limits.Demand) (*ceilings, error) {
-	c := &ceilings{expected: d.Use, most: d.Most, from: len(x.call.Attempts)}
+	c := &ceilings{one: d.Use, expected: d.Use, most: d.Most, from: len(x.call.Attempts)}
 	if len(d.Rules) == 0 {
 		return c, nil
 	}
@@ -184,9 +184,9 @@ const maxRetryAfter = time.Minute
 type ceilings struct {
 	decision       limits.Decision
 	at             time.Time  // of the decision
-	expected, most limits.Use // of one attempt
+	one            limits.Use // that one attempt is expected to use
+	expected, most limits.Use // that are held, for all attempts so far
 	from           int        // the first of the call's attempts that it is for
-	topped         int        // attempts that were paid for beyond the first
 	beat           *time.Timer
 }
 
@@ -239,7 +239,7 @@ func (c *ceilings) used(x *Exchange) (u limits.Use) {
 		in, knowsIn := t.Usage.Input()
 		out, knowsOut := t.Usage.Output()
 		if !knowsIn && !knowsOut && t.Status == http.StatusOK && x.Endpoint.Metered {
-			in, out = c.expected.Input, c.expected.Output
+			in, out = c.one.Input, c.one.Output
 		}
 		u.Input, u.Output = u.Input+min(in, limits.MaxAmount), u.Output+min(out, limits.MaxAmount)
 		switch {
@@ -252,35 +252,42 @@ func (c *ceilings) used(x *Exchange) (u limits.Use) {
 	return u
 }
 
-// topUp pays for a further attempt out of the caller's limits before it is
-// made, where the attempts before it may have used what was held. A refusal
-// means no more attempts.
-func (c *carrier) topUp() *failure {
+// topUp pays for an attempt out of the caller's limits before it is made, as
+// far as what the attempts before it have left of the reservation does not. A
+// refusal means no more attempts.
+func (c *carrier) topUp(e *estimate) *failure {
 	x := c.x
 	for _, held := range [...]*ceilings{x.ceilings, x.detour} {
 		if held == nil || held.beat == nil {
 			continue
 		}
-		for ; held.topped < x.worked(); held.topped++ {
-			d := c.p.limits.TopUp(c.ctx, held.decision.Hold, held.expected, held.most)
-			if d.Refused != nil {
-				c.p.metrics.limit(d.Refused)
-				return &failure{err: refusal(&d), unsent: true}
-			}
+		used := held.used(x)
+		more, most := lacks(&held.expected, &used, &e.expected), lacks(&held.most, &used, &e.most)
+		if more == (limits.Use{}) && most == (limits.Use{}) {
+			continue
 		}
+		d := c.p.limits.TopUp(c.ctx, held.decision.Hold, more, most)
+		if d.Refused != nil {
+			c.p.metrics.limit(d.Refused)
+			return &failure{err: refusal(&d), unsent: true}
+		}
+		held.expected, held.most = sum(&held.expected, &more), sum(&held.most, &most)
 	}
 	return nil
 }
 
-// worked is how many of the call's attempts may have used something.
-func (x *Exchange) worked() (n int) {
-	for i := range x.call.Attempts {
-		t := &x.call.Attempts[i]
-		if t.UsageSource != "" || t.Cost.Known && !t.Cost.IsZero() {
-			n++
-		}
+// lacks is what is to be held beside held, for what was used and what is to come.
+func lacks(held, used, next *limits.Use) limits.Use {
+	return limits.Use{
+		Input:    max(0, used.Input+next.Input-held.Input),
+		Output:   max(0, used.Output+next.Output-held.Output),
+		USD:      max(0, used.USD+next.USD-held.USD),
+		Unpriced: max(0, used.Unpriced+next.Unpriced-held.Unpriced),
 	}
-	return n
+}
+
+func sum(a, b *limits.Use) limits.Use {
+	return limits.Use{Input: a.Input + b.Input, Output: a.Output + b.Output, USD: a.USD + b.USD, Unpriced: a.Unpriced + b.Unpriced}
 }
 
 // Limits returns how the limits stand that are in use, and an error where the

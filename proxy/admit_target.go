@@ -11,23 +11,21 @@ import (
 // target, its provider and the whole deployment let it. A refusal by one of
 // the latter three means the next target.
 func (c *carrier) ask(t Target) *failure {
-	if f := c.topUp(); f != nil {
+	x := c.x
+	rules := x.rules(x.state.shared, &t)
+	if len(rules) == 0 && x.ceilings == nil && x.detour == nil && x.maxCost == 0 {
+		return c.try(t)
+	}
+	e, f := c.afford(t, budgeted(rules))
+	if f == nil {
+		f = c.topUp(&e)
+	}
+	if f != nil {
 		c.forgo(t)
 		return f
 	}
-	x := c.x
-	rules := x.rules(x.state.shared, &t)
-	if len(rules) == 0 && !x.countsMoney() {
+	if len(rules) == 0 {
 		return c.try(t)
-	}
-	var e estimate
-	if x.countsMoney() || budgeted(rules) {
-		e = c.p.estimateAt(x, t)
-		if f := c.affordable(t, &e); f != nil {
-			return f
-		}
-	} else {
-		e = c.p.estimateTokens(x)
 	}
 	spot, err := c.p.hold(c.ctx, x, &limits.Demand{Rules: rules, Use: e.expected, Most: e.most})
 	x.spot = spot // of a refusal too: the client hears how it stands
@@ -51,25 +49,36 @@ func (x *Exchange) countsMoney() bool {
 	return x.maxCost > 0 || x.state.money && x.ceilings != nil && x.ceilings.decision.Tightest[limits.USD].Limit != nil
 }
 
-// affordable refuses a target that costs more than the client allows, or whose
-// price is not known where the caller has a budget that wants it known.
-func (c *carrier) affordable(t Target, e *estimate) *failure {
+// afford is what an attempt at a target may use. A target is passed over that
+// costs more than the client allows, or whose price is not known where the
+// caller has a budget that wants it known.
+func (c *carrier) afford(t Target, shared bool) (estimate, *failure) {
 	x := c.x
-	err := x.overCost(e)
+	if !x.countsMoney() && !shared {
+		return c.p.estimateTokens(x), nil
+	}
+	e := c.p.estimateAt(x, t)
+	err := x.overCost(&e)
 	if err == nil && e.expected.Unpriced > 0 {
-		rules := x.rules(x.state.callers, nil)
-		i := slices.IndexFunc(rules, func(r limits.Rule) bool {
-			return r.Limit.Dimension == limits.USD && r.Limit.Blocks() && r.Limit.Ceiling == 0
-		})
-		if i >= 0 {
-			c.p.metrics.limit(rules[i].Limit)
-			err = refusal(&limits.Decision{Refused: rules[i].Limit, Why: limits.Unpriced})
-		}
+		err = c.unpriced()
 	}
 	if err == nil {
+		return e, nil
+	}
+	x.turnedAway = true
+	return e, &failure{err: err, elsewhere: true, unsent: true}
+}
+
+// unpriced is the refusal of a target of unknown price; nil: no budget of the
+// caller's stands against it.
+func (c *carrier) unpriced() *Error {
+	rules := c.x.rules(c.x.state.callers, nil)
+	i := slices.IndexFunc(rules, func(r limits.Rule) bool {
+		return r.Limit.Dimension == limits.USD && r.Limit.Blocks() && r.Limit.Ceiling == 0
+	})
+	if i < 0 {
 		return nil
 	}
-	c.forgo(t)
-	x.turnedAway = true
-	return &failure{err: err, elsewhere: true, unsent: true}
+	c.p.metrics.limit(rules[i].Limit)
+	return refusal(&limits.Decision{Refused: rules[i].Limit, Why: limits.Unpriced})
 }

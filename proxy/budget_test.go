@@ -154,8 +154,35 @@ func TestFurtherAttemptsAreToppedUp(t *testing.T) {
 	if n, text := run(limits.Dollar); n != 3 {
 		t.Errorf("%d attempts with money for all of them, want 3: %s", n, text)
 	}
-	if n, text := run(2_600_000); n != 1 || !strings.Contains(text, "Budget reached") {
-		t.Errorf("%d attempts with money for one, want 1: %s", n, text)
+	if n, text := run(2_530_000); n != 1 || !strings.Contains(text, "Budget reached") {
+		t.Errorf("%d attempts with money for one and not for what it used, want 1: %s", n, text)
+	}
+}
+
+// TestFallbacksAreToppedUp: what a dearer fallback costs is paid for before it
+// is asked, and not before it comes to that.
+func TestFallbacksAreToppedUp(t *testing.T) {
+	broken, v := newVendor(t, says(500, `{}`)), newVendor(t, says(200, chatReply))
+	run := func(amount int64) (int, string) {
+		r := RouteSettings{
+			Model: "m", Targets: []TargetSettings{{Provider: "broken", Model: "gpt-4o-mini"}},
+			Fallbacks: []TargetSettings{{Provider: "p", Model: "gpt-4o"}},
+		}
+		g := newRig(t, Settings{
+			Providers: []ProviderSettings{pricedAt("broken", broken.url), pricedAt("p", v.url)}, Prices: costs.Builtin(),
+			Limits: []*limits.Limit{budgetOf(amount, limits.Customer)}, Routes: []RouteSettings{r},
+		})
+		resp, text := g.post("/v1/chat/completions", strings.Replace(gpt4o("250"), "gpt-4o", "m", 1), "X-Weir-Customer", "acme")
+		if used := g.inUse(limits.USD); used > replyCost {
+			t.Errorf("%d is used of the budget, want at most %d", used, replyCost)
+		}
+		return resp.StatusCode, text
+	}
+	if status, text := run(2_600_000); status != 200 {
+		t.Errorf("with money for the fallback: %d %s", status, text)
+	}
+	if status, text := run(1_000_000); status != 429 || !strings.Contains(text, "Budget reached") {
+		t.Errorf("with money for the first target alone: %d %s", status, text)
 	}
 }
 

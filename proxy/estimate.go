@@ -169,25 +169,31 @@ func knowsModel(book *costs.Book, t costs.Terms) bool {
 }
 
 // estimateOver is the estimate of a call that may go to several targets: the
-// dearest of those whose price is known.
-func (p *Proxy) estimateOver(x *Exchange, pl *plan) (e estimate) {
-	e = p.estimateTokens(x)
-	priced, unpriced := false, false
-	for _, list := range [...][]Target{pl.targets, pl.fallbacks} {
-		for _, t := range list {
-			at := p.estimateAt(x, t)
-			if at.expected.Unpriced > 0 {
-				unpriced = true
-				continue
-			}
-			priced = true
-			e.expected.USD, e.most.USD = max(e.expected.USD, at.expected.USD), max(e.most.USD, at.most.USD)
-		}
+// dearest of those whose price is known. What a fallback costs beyond it is
+// paid for when it comes to that.
+func (p *Proxy) estimateOver(x *Exchange, pl *plan) estimate {
+	if e, priced := p.dearest(x, pl.targets); priced {
+		return e
 	}
-	if unpriced && !priced {
+	e, priced := p.dearest(x, pl.fallbacks)
+	if !priced {
 		e.expected.Unpriced, e.most.Unpriced = 1, 1
 	}
 	return e
+}
+
+// dearest is the highest estimate of some targets; false: no price is known.
+func (p *Proxy) dearest(x *Exchange, targets []Target) (e estimate, priced bool) {
+	e = p.estimateTokens(x)
+	for _, t := range targets {
+		at := p.estimateAt(x, t)
+		if at.expected.Unpriced > 0 {
+			continue
+		}
+		priced = true
+		e.expected.USD, e.most.USD = max(e.expected.USD, at.expected.USD), max(e.most.USD, at.most.USD)
+	}
+	return e, priced
 }
 
 // maxCost reads what a client lets its call cost at most, in billionths of a

@@ -20,8 +20,9 @@ type habitKey struct{ key, model string }
 
 // A habit is the last replies' output tokens and costs.
 type habit struct {
-	output, cost [habitLength]int64 // cost in billionths of a dollar
-	n            int                // replies, all in all
+	output, cost         [habitLength]int64 // cost in billionths of a dollar
+	n                    int                // replies, all in all
+	highOutput, highCost int64              // that 95 of 100 of them stay below
 }
 
 const (
@@ -32,6 +33,9 @@ const (
 
 // learn adds the replies of a call.
 func (h *habits) learn(x *Exchange) {
+	if st := x.state; len(st.callers)+len(st.shared)+len(st.detours) == 0 {
+		return // nobody asks
+	}
 	if !x.Endpoint.Metered || x.call.Outcome != ledger.OK && x.call.Outcome != "" { // the call is about to be closed
 		return
 	}
@@ -69,24 +73,26 @@ func (h *habits) add(k habitKey, output, cost int64) {
 	}
 	one.output[one.n%habitLength], one.cost[one.n%habitLength] = output, cost
 	one.n++
+	one.highOutput, one.highCost = high(one.output, one.n), high(one.cost, one.n)
+}
+
+// high is what 95 of 100 of the last n values stay below, or are.
+func high(values [habitLength]int64, n int) int64 {
+	n = min(n, habitLength)
+	slices.Sort(values[:n])
+	return values[(n*95+99)/100-1]
 }
 
 // high are the output tokens and the cost that 95 of 100 replies stay below;
 // false: too few are known.
 func (h *habits) high(k habitKey) (output, cost int64, ok bool) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	one := h.of[k]
 	if one == nil || one.n < habitLeast {
-		h.mu.Unlock()
 		return 0, 0, false
 	}
-	seen := *one
-	h.mu.Unlock()
-	n := min(seen.n, habitLength)
-	at := (n*95 + 99) / 100
-	slices.Sort(seen.output[:n])
-	slices.Sort(seen.cost[:n])
-	return seen.output[at-1], seen.cost[at-1], true
+	return one.highOutput, one.highCost, true
 }
 
 // nano is an amount in billionths of a dollar, rounded up. What is beyond
