@@ -40,18 +40,31 @@ func TestCostsOfMany(t *testing.T) {
 		{By: []string{"tag:team"}},
 		{By: []string{"customer"}, Since: manyStart.Add(5 * time.Hour), Until: manyStart.AddDate(0, 0, 29).Add(7 * time.Hour)},
 		{By: []string{"hour"}, Since: manyStart.AddDate(0, 0, 28)},
+		{By: []string{"day"}, Zone: zoneNamed(t, "America/New_York")},
+		{By: []string{"day"}, Zone: zoneNamed(t, "Asia/Kolkata")},
+		{By: []string{"day", "customer", "feature", "model"}, Zone: zoneNamed(t, "America/New_York"), Since: manyStart.Add(4 * time.Hour)},
+		{By: []string{"day", "customer", "feature", "model"}},
 	} {
 		began := time.Now()
 		sums, err := q.Costs(context.Background(), query)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("by %v, since %v: %d groups in %v", query.By, query.Since, len(sums), time.Since(began).Round(time.Millisecond))
+		t.Logf("by %v, since %v, zone %v: %d groups in %v", query.By, query.Since, query.Zone, len(sums), time.Since(began).Round(time.Millisecond))
 	}
 	sums, err := q.Costs(context.Background(), CostQuery{})
 	if err != nil || sums[0].Calls != int64(n) {
 		t.Errorf("%+v, %v; want %d calls", sums, err, n)
 	}
+}
+
+func zoneNamed(t *testing.T, name string) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
 }
 
 var manyStart = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)

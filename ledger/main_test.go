@@ -15,8 +15,12 @@ import (
 var racing bool
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(victimDir); dir != "" {
-		runVictim(dir) // this process is the one that gets killed
+	if dir := os.Getenv(victimDir); dir != "" { // this process is the one that gets killed
+		if deed := os.Getenv(victimDeed); deed != "" {
+			runDeed(dir, deed)
+			return
+		}
+		runVictim(dir)
 		return
 	}
 	goleak.VerifyTestMain(m)
