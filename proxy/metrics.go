@@ -22,6 +22,7 @@ type Metrics struct {
 	priced     *prometheus.CounterVec
 	drift      *prometheus.CounterVec
 	limited    *prometheus.CounterVec
+	held       *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	ttft       *prometheus.HistogramVec
 	inFlight   prometheus.Gauge
@@ -71,6 +72,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		priced:     counter("weir_priced_attempts_total", "Attempts by where their cost comes from; unpriced: it is not known.", "provider", "source"),
 		drift:      counter("weir_cost_drift_total", "Attempts whose provider charges more than 1 % more or less than the price book says.", "provider"),
 		limited:    counter("weir_limited_total", "Calls that met a limit that was reached, by what it does then.", "scope", "measure", "action"),
+		held:       counter("weir_upstream_limit_total", "Requests not sent, since the provider has said that its own limit is reached: avoided; of those, waited and refused.", "provider", "action"),
 		duration:   seconds("weir_request_duration_seconds", "From a call's arrival to its reply's last byte."),
 		ttft:       seconds("weir_ttft_seconds", "From a call's arrival to its first content."),
 		inFlight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_requests_in_flight", Help: "Calls under way."}),
@@ -79,7 +81,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		registry:   r,
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.units, m.costs, m.priced, m.drift, m.limited, m.duration, m.ttft, m.inFlight, m.unrecorded)
+		r.MustRegister(m.requests, m.errors, m.attempts, m.tokens, m.units, m.costs, m.priced, m.drift, m.limited, m.held, m.duration, m.ttft, m.inFlight, m.unrecorded)
 	}
 	return m
 }
@@ -190,4 +192,10 @@ func (m *Metrics) token(c *cell, k cellKey, i costs.Meter) prometheus.Counter {
 
 func (m *Metrics) attempt(provider, result string) {
 	m.attempts.WithLabelValues(provider, result).Inc()
+}
+
+// heldBack counts a request that was not sent since the upstream would have
+// refused it.
+func (m *Metrics) heldBack(provider, action string) {
+	m.held.WithLabelValues(provider, action).Inc()
 }

@@ -34,6 +34,9 @@ type Provider struct {
 	catalog *catalog // what it says it serves, asked lazily
 	traits  *traits  // what it has shown of itself
 
+	allowances *allowances // what it has said of its own limits
+	headerRows limitRows   // in which of the headers
+
 	mu       *sync.Mutex // guards the following field; a State's successor shares both
 	breakers map[string]*breaker
 }
@@ -57,7 +60,7 @@ func newProvider(s ProviderSettings, t *transport) (*Provider, error) {
 	p := &Provider{
 		Name: s.Name, kindName: s.Kind, kind: k, base: u, key: s.APIKey,
 		version: s.APIVersion, deployments: s.Deployments, models: s.Models,
-		priceAs: s.PriceAs, place: placeOf(u.Hostname()), gpuHour: s.GPUHour, transport: t, traits: new(traits),
+		priceAs: s.PriceAs, place: placeOf(u.Hostname()), gpuHour: s.GPUHour, transport: t, traits: new(traits), allowances: new(allowances),
 		mu: new(sync.Mutex), breakers: make(map[string]*breaker),
 	}
 	for name, value := range s.Headers {
@@ -66,7 +69,7 @@ func newProvider(s ProviderSettings, t *transport) (*Provider, error) {
 		}
 		p.headers.Set(name, value)
 	}
-	p.catalog = newCatalog(p)
+	p.catalog, p.headerRows = newCatalog(p), p.limitRows()
 	return p, p.setAPIs(s.APIs)
 }
 
@@ -75,7 +78,7 @@ func (p *Provider) inherit(old *Provider) {
 	if old == nil || old.kindName != p.kindName || old.base.String() != p.base.String() || old.key != p.key {
 		return
 	}
-	p.mu, p.breakers, p.traits, p.catalog = old.mu, old.breakers, old.traits, old.catalog
+	p.mu, p.breakers, p.traits, p.catalog, p.allowances = old.mu, old.breakers, old.traits, old.catalog, old.allowances
 }
 
 // Kind returns the provider's kind, as in the configuration.
