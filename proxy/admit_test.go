@@ -286,7 +286,7 @@ func TestShadowAndWarn(t *testing.T) {
 }
 
 func TestWhoseLimit(t *testing.T) {
-	x := &Exchange{Model: "m", Caller: Caller{Customer: "c", Feature: "f", Session: "s", Tags: map[string]string{"team": "x"}}}
+	x := &Exchange{call: &ledger.Call{AskedModel: "m"}, Caller: Caller{Customer: "c", Feature: "f", Session: "s", Tags: map[string]string{"team": "x"}}}
 	x.View.User = "u"
 	check := func(l limits.Limit, want string, has bool) {
 		t.Helper()

@@ -111,8 +111,8 @@ func (x *Exchange) value(l *limits.Limit, t *Target) (value, name string) {
 		return c.Session, ""
 	case limits.Tag:
 		return c.Tags[l.Tag], ""
-	case limits.Model:
-		return clip(x.Model), ""
+	case limits.Model: // as the ledger has it, whatever a limit has put in its place
+		return x.call.AskedModel, ""
 	case limits.Provider:
 		if t != nil {
 			return t.Provider.Name, ""
