@@ -19,6 +19,9 @@ import (
 	"weir/ledger"
 )
 
+// day923 is the day of prices.
+var day923 = time.Date(2026, 9, 23, 0, 0, 0, 0, time.UTC)
+
 // A till is a rig whose calls are paid for, before clients of HTTP/1.1 and of
 // HTTP/2.
 type till struct {
@@ -41,7 +44,7 @@ func newTill(t *testing.T, http2 bool, s Settings) *till {
 	t.Helper()
 	s.Prices = costs.Builtin()
 	g := &till{http2: http2, rig: newRig(t, s, func(o *Options) {
-		o.PricedAt = func(time.Time) time.Time { return time.Date(2026, 9, 23, 0, 0, 0, 0, time.UTC) }
+		o.PricedAt = func(time.Time) time.Time { return day923 }
 	})}
 	if http2 {
 		server := httptest.NewUnstartedServer(g.proxy)
@@ -300,7 +303,7 @@ func TestMoneyOfABrokenPriorityStream(t *testing.T) {
 		g.buys("POST", "/v1/chat/completions", strings.TrimSuffix(solStream, "}")+`,"service_tier":"priority"}`)
 		for i, c := range g.calls(2) {
 			a := &c.Attempts[0]
-			want := costs.Builtin().Charge(a.Usage, costs.Terms{Provider: "openai", Model: a.Model, Served: a.ServedModel, At: time.Date(2026, 9, 23, 0, 0, 0, 0, time.UTC), Tier: [...]string{"", "priority"}[i]})
+			want := costs.Builtin().Charge(a.Usage, costs.Terms{Provider: "openai", Model: a.Model, Served: a.ServedModel, At: day923, Tier: [...]string{"", "priority"}[i]})
 			if c.CostSource != ledger.CostEstimated || !a.Wasted || want.List.IsZero() || c.Cost.Money != want.List {
 				t.Errorf("%s, want %s", receipt(c), want.List)
 			}
