@@ -61,11 +61,13 @@ func TestBugFamilyStreams(t *testing.T) {
 		},
 		{
 			"a zero is taken for nothing: litellm#37992", "", solStream,
-			map[string]any{"text": long, "usage_json": json.RawMessage(`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`)}, "ok 0: [computed 0]",
+			map[string]any{"text": long, "usage_json": json.RawMessage(`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`)},
+			"ok 0: [computed 0]",
 		},
 		{
 			"a prompt without an answer: new-api#4168", "", solStream,
-			map[string]any{"silent": true, "usage_json": json.RawMessage(`{"prompt_tokens":1000,"completion_tokens":0}`)}, "ok 0.004: [computed 0.004]",
+			map[string]any{"silent": true, "usage_json": json.RawMessage(`{"prompt_tokens":1000,"completion_tokens":0}`)},
+			"ok 0.004: [computed 0.004]",
 		},
 		{"words of an error are counted as output: new-api#5288", "", solStream, map[string]any{"status": 500, "error": map[string]any{"message": long}}, "error : [  wasted]"},
 		{"words of an error event are counted: new-api#5289", "", solStream, map[string]any{"fail_events": 0, "error": map[string]any{"message": long}, "status": 200}, "error : [  wasted]"},
