@@ -98,6 +98,8 @@ func TestBugFamilyTiers(t *testing.T) {
 		{"200,001 is", "google", "gemini-2.5-pro", "", `{"promptTokenCount":200001,"candidatesTokenCount":0}`, "", "0.5000025"},
 		{"200,000 at xAI: inclusive", "x-ai", "grok-4.5", "", `{"prompt_tokens":200000,"completion_tokens":0,"total_tokens":200000}`, "", "0.8"},
 		{"199,999 at xAI", "x-ai", "grok-4.5", "", `{"prompt_tokens":199999,"completion_tokens":0,"total_tokens":199999}`, "", "0.399998"},
+		{"xAI below 128k", "x-ai", "grok-4", "", `{"prompt_tokens":127999,"completion_tokens":1000,"total_tokens":128999}`, "", "0.398997"},
+		{"xAI at 128k", "x-ai", "grok-4", "", `{"prompt_tokens":128000,"completion_tokens":1000,"total_tokens":129000}`, "", "0.798"},
 		{"xAI above 128k: litellm#15338, #14834", "x-ai", "grok-4-fast", "", `{"prompt_tokens":128001,"completion_tokens":1000,"total_tokens":129001}`, "", "0.0522004"},
 		{"batch above the threshold: litellm#39861", "openai", "gpt-5.6-sol", "", `{"input_tokens":300000,"output_tokens":1000}`, "batch=true", "1.215"},
 		{"fast above the threshold", "openai", "gpt-5.6-sol", "", `{"input_tokens":300000,"output_tokens":1000}`, "tier=priority", "4.86"},
@@ -120,6 +122,10 @@ func TestBugFamilyServiceTier(t *testing.T) {
 		{"Vertex's flex: litellm#37724", "google", "gemini-2.5-pro", "", `{"promptTokenCount":1000,"candidatesTokenCount":100,"trafficType":"ON_DEMAND_FLEX"}`, "", "0.001125"},
 		{"Vertex's prepaid units: litellm#37724", "google", "gemini-2.5-pro", "", `{"promptTokenCount":1000,"candidatesTokenCount":100,"trafficType":"PROVISIONED_THROUGHPUT"}`, "", "0"},
 		{"a tier that the book does not know is none of the known ones: litellm#37326", "openai", "gpt-4o", "", `{"input_tokens":1000,"output_tokens":100}`, "tier=ultrafast", ""},
+		{"Bedrock's flex: litellm#21171", "aws", "amazon.nova-pro-v1:0", "", `{"inputTokens":1000,"outputTokens":100,"totalTokens":1100}`, "tier=flex", "0.00056"},
+		{"Bedrock's priority: litellm#21171", "aws", "amazon.nova-pro-v1:0", "", `{"inputTokens":1000,"outputTokens":100,"totalTokens":1100}`, "tier=priority", "0.00196"},
+		{"Bedrock's Claudes have no tiers", "aws", "global.anthropic.claude-opus-5", "", `{"inputTokens":1000,"outputTokens":100,"totalTokens":1100}`, "tier=flex", ""},
+		{"Bedrock's reserved tier is prepaid", "aws", "global.anthropic.claude-opus-5", "", `{"inputTokens":1000,"outputTokens":100,"totalTokens":1100}`, "tier=reserved", "0"},
 		{"the words for no tier", "openai", "gpt-5.6-sol", "", `{"input_tokens":1000,"output_tokens":100}`, "tier=default", "0.006"},
 	}.run(t)
 	var r Reading // DeepInfra says what it charged, for its tier, too
