@@ -28,6 +28,7 @@ var rooms = map[string][]string{
 	"internal/mockllm":   {"proxy/wire"},
 	// 2: the domain's rooms, which never import each other.
 	"ledger":            base,
+	"alerts":            base,
 	"limits":            base,
 	"limits/limitstest": append([]string{"limits"}, base...),
 	"embeddings":        base,
@@ -50,7 +51,7 @@ var rooms = map[string][]string{
 var (
 	pure   = []string{"costs", "internal/tokens", "internal/capability"}
 	base   = append([]string{"proxy/wire", "proxy/wire/neutral", "internal/sqldb", "internal/mockllm"}, pure...)
-	domain = append([]string{"costs/report", "ledger", "limits", "embeddings", "promptpipe", "local", "costs/vendors", "migrations"}, base...)
+	domain = append([]string{"costs/report", "ledger", "limits", "alerts", "embeddings", "promptpipe", "local", "costs/vendors", "migrations"}, base...)
 	// Only layer 5 reads the configuration.
 	faces = append([]string{"proxy", "evals", "console", "config"}, domain...)
 )
