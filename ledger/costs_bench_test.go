@@ -42,6 +42,7 @@ func TestCostsOfMany(t *testing.T) {
 		{By: []string{"hour"}, Since: manyStart.AddDate(0, 0, 28)},
 		{By: []string{"day"}, Zone: zoneNamed(t, "America/New_York")},
 		{By: []string{"day"}, Zone: zoneNamed(t, "Asia/Kolkata")},
+		{By: []string{"day"}, Zone: zoneNamed(t, "Pacific/Auckland")},
 		{By: []string{"day", "customer", "feature", "model"}, Zone: zoneNamed(t, "America/New_York"), Since: manyStart.Add(4 * time.Hour)},
 		{By: []string{"day", "customer", "feature", "model"}},
 	} {

@@ -175,6 +175,70 @@ func TestRollupsEqualRows(t *testing.T) {
 	}
 }
 
+// Days of a zone are made of days of UTC and of the hours by which they differ:
+// they are what its hours, read one by one, add up to.
+func TestDaysOfZones(t *testing.T) {
+	dir := t.TempDir()
+	db := openStore(t, dir)
+	dice := rand.New(rand.NewPCG(5, 7))
+	starts := []time.Time{
+		time.Date(2026, 3, 7, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC), time.Date(2026, 10, 24, 0, 0, 0, 0, time.UTC),
+		time.Date(2011, 12, 29, 0, 0, 0, 0, time.UTC), time.Date(2026, 4, 4, 0, 0, 0, 0, time.UTC),
+	}
+	calls := spentCalls(dice, 1500)
+	for i, c := range calls {
+		c.Start = starts[i%len(starts)].Add(time.Duration(dice.Int64N(3*24*3600*1e6)) * time.Microsecond)
+		c.ID = fmt.Sprintf("call_%012x%020x", c.Start.UnixMilli(), i)
+	}
+	if err := Import(t.Context(), db, calls); err != nil {
+		t.Fatal(err)
+	}
+	q := NewCalls(db, "")
+	for _, name := range []string{
+		"UTC", "America/New_York", "Europe/London", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Auckland", "Pacific/Apia", "America/St_Johns",
+		"Africa/Cairo", "Australia/Lord_Howe", "Asia/Beirut",
+	} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			query := CostQuery{By: []string{"day", "customer"}, Zone: zone}
+			if i > 0 {
+				query.Since = starts[i].Add(time.Duration(dice.IntN(40)) * time.Hour)
+				query.Until = query.Since.Add(time.Duration(dice.IntN(60)) * time.Hour)
+			}
+			byHour := query
+			byHour.By = []string{"hour", "customer"}
+			got, err := q.Costs(t.Context(), query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hours, err := q.Costs(t.Context(), byHour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]*costs.Sum{}
+			for _, h := range hours {
+				day := h.Start.In(zone).Format(time.DateOnly)
+				if want[day+h.Group[1]] == nil {
+					want[day+h.Group[1]] = &costs.Sum{Group: []string{day, h.Group[1]}, Start: query.startOf(h.Start.UnixMicro())}
+				}
+				want[day+h.Group[1]].Add(&h)
+			}
+			for i := range got {
+				s := &got[i]
+				if w := want[s.Group[0]+s.Group[1]]; w == nil || fmt.Sprintf("%+v", *w) != fmt.Sprintf("%+v", *s) {
+					t.Errorf("%s since %v:\ngot  %+v\nwant %+v", name, query.Since, *s, w)
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("%s since %v: %d groups, want %d", name, query.Since, len(got), len(want))
+			}
+		}
+	}
+}
+
 // What is repriced is adjusted once; rows stay, the rollups follow, and a
 // rebuild finds nothing to do until somebody spoils them.
 func TestRepriceAndRebuild(t *testing.T) {

@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,17 +43,16 @@ func (q *Calls) Costs(ctx context.Context, query CostQuery) ([]costs.Sum, error)
 	if query.Zone == nil {
 		query.Zone = time.UTC
 	}
-	g := &costSums{query: &query, at: map[string]int{}}
-	for _, part := range query.parts() {
-		text, args, err := query.statement(part)
-		if err != nil {
-			return nil, err
-		}
-		if err := g.read(ctx, q, part, text, args); err != nil {
-			return nil, err
-		}
+	parts, err := q.costParts(ctx, &query)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortStableFunc(g.sums, func(a, b costs.Sum) int {
+	g := &costSums{query: &query, parts: parts, at: map[string]int{}}
+	if err := g.read(ctx, q); err != nil {
+		return nil, err
+	}
+	sums := g.sums()
+	slices.SortStableFunc(sums, func(a, b costs.Sum) int {
 		if c := b.Start.Compare(a.Start); c != 0 {
 			return c
 		}
@@ -63,14 +64,24 @@ func (q *Calls) Costs(ctx context.Context, query CostQuery) ([]costs.Sum, error)
 		}
 		return slices.Compare(a.Group, b.Group)
 	})
-	return g.sums, nil
+	return sums, nil
 }
 
-// A costPart is a stretch of time that is read from one rollup. Microseconds;
-// until is exclusive.
+// A costPart is what is read from one rollup: a stretch of time, or some hours.
 type costPart struct {
 	table, column string
-	since, until  int64
+	since, until  int64   // microseconds; until is exclusive
+	hours         []int64 // only these, summed by the UTC day that they are in; nil: all
+
+	// counts says where a row of a day or an hour counts; nil: once, at its own
+	// time. What counts for nothing is read by another part.
+	counts func(at int64) []costShare
+}
+
+// A costShare is a start that a row counts for. less takes it out again.
+type costShare struct {
+	start time.Time
+	less  bool
 }
 
 const (
@@ -79,9 +90,8 @@ const (
 	maxMicros  = int64(1) << 62
 )
 
-// parts reads whole days of UTC from the daily rollup, where that is fine
-// enough, and what is left at both ends by the hour.
-func (query *CostQuery) parts() []costPart {
+// costParts says how a query's hours are read.
+func (q *Calls) costParts(ctx context.Context, query *CostQuery) ([]costPart, error) {
 	since, until := -maxMicros, maxMicros
 	if !query.Since.IsZero() {
 		since = query.Since.Truncate(time.Hour).UnixMicro()
@@ -89,36 +99,128 @@ func (query *CostQuery) parts() []costPart {
 	if !query.Until.IsZero() {
 		until = query.Until.Add(time.Hour - 1).Truncate(time.Hour).UnixMicro()
 	}
-	hours := func(from, to int64) costPart { return costPart{"costs_hourly", "hour", from, to} }
-	if slices.Contains(query.By, "hour") || slices.Contains(query.By, "day") && query.Zone != time.UTC {
-		return []costPart{hours(since, until)}
+	switch {
+	case slices.Contains(query.By, "hour"):
+		return []costPart{{table: "costs_hourly", column: "hour", since: since, until: until}}, nil
+	case !slices.Contains(query.By, "day"):
+		return rollupParts(since, until), nil
 	}
-	return rollupParts(since, until)
+	var first, last *int64
+	err := q.db.Reader().QueryRowContext(ctx, `SELECT (SELECT min(day) FROM costs_daily), (SELECT max(day) FROM costs_daily)`).Scan(&first, &last)
+	if err != nil {
+		return nil, fmt.Errorf("sum costs: %w", err)
+	}
+	if first == nil || last == nil {
+		return nil, nil
+	}
+	return query.dayParts(max(since, *first), min(until, *last+dayMicros)), nil
+}
+
+// dayParts reads days of a zone. Each day of UTC has two of them as a rule: it
+// counts for the one that has more of its hours, from which those of the other
+// are taken out again. That is at most half of the hours, and for UTC none.
+func (query *CostQuery) dayParts(since, until int64) []costPart {
+	shares := map[int64][]costShare{} // of the days of UTC
+	var fewer []int64
+	moved := map[int64][]costShare{} // of the hours in fewer, by their day of UTC
+	parts := rollupParts(since, until)
+	for i := range parts {
+		p := &parts[i]
+		if p.table == "costs_hourly" {
+			p.counts = func(at int64) []costShare { return []costShare{{start: query.startOf(at)}} }
+			continue
+		}
+		p.counts = func(at int64) []costShare { return shares[at] }
+		for day := p.since; day < p.until; day += dayMicros {
+			starts, at := query.daysOf(day)
+			switch {
+			case len(starts) == 1:
+				shares[day] = []costShare{{start: starts[0]}}
+				continue
+			case len(starts) > 2: // a day of less than 24 hours lies in it: all hours are read
+				parts = append(parts, costPart{
+					table: "costs_hourly", column: "hour", since: day, until: day + dayMicros,
+					counts: func(at int64) []costShare { return []costShare{{start: query.startOf(at)}} },
+				})
+				continue
+			}
+			most, other, from, to := starts[1], starts[0], day, at
+			if at-day > dayMicros/2 {
+				most, other, from, to = starts[0], starts[1], at, day+dayMicros
+			}
+			shares[day] = []costShare{{start: most}}
+			moved[day] = []costShare{{start: other}, {start: most, less: true}}
+			for h := from; h < to; h += hourMicros {
+				fewer = append(fewer, h)
+			}
+		}
+	}
+	if len(fewer) > 0 {
+		parts = append(parts, costPart{
+			table: "costs_hourly", column: "hour", hours: fewer,
+			counts: func(at int64) []costShare { return moved[at] },
+		})
+	}
+	return parts
+}
+
+// daysOf are the days of the query's zone that the hours of a day of UTC are
+// in, and the hour that begins the last of them.
+func (query *CostQuery) daysOf(day int64) (starts []time.Time, at int64) {
+	for h := day; h < day+dayMicros; h += hourMicros {
+		start := query.startOf(h)
+		if n := len(starts); n == 0 || !starts[n-1].Equal(start) {
+			starts, at = append(starts, start), h
+		}
+	}
+	return starts, at
 }
 
 var costSumsText = eachFigure(func(column string) string { return "coalesce(sum(" + column + "), 0)" })
 
-// statement is the SQL of a part: its sums by the groups, the time where that
-// is one, and the source.
-func (query *CostQuery) statement(p costPart) (string, []any, error) {
-	columns := []string{"source"}
-	if query.byTime() {
-		columns = append(columns, p.column)
-	}
-	var args []any
-	for _, name := range query.By {
-		switch column, tag, err := costColumn(name); {
-		case name == "day" || name == "hour":
-		case err != nil:
+// statement is the SQL of all parts, so that they are read at one moment: the
+// part, its time or 0, the source, the groups, and the sums.
+func (query *CostQuery) statement(parts []costPart) (text string, args []any, err error) {
+	for i, p := range parts {
+		if i > 0 {
+			text += "\nUNION ALL "
+		}
+		if text, args, err = query.appendPart(text, args, i, &p); err != nil {
 			return "", nil, err
-		case tag != "":
-			columns, args = append(columns, column), append(args, tag)
-		default:
-			columns = append(columns, column)
 		}
 	}
-	where := []string{p.column + " >= ?", p.column + " < ?"}
-	args = append(args, p.since, p.until)
+	return text, args, nil
+}
+
+func (query *CostQuery) appendPart(text string, args []any, i int, p *costPart) (string, []any, error) {
+	at := "0"
+	switch {
+	case p.hours != nil:
+		at = fmt.Sprintf("hour - hour %% %d", dayMicros)
+	case query.byTime():
+		at = p.column
+	}
+	columns := []string{fmt.Sprint(i), at, "source"}
+	for _, name := range query.groups() {
+		column, tag, err := costColumn(name)
+		if err != nil {
+			return "", nil, err
+		}
+		if tag != "" {
+			args = append(args, tag)
+		}
+		columns = append(columns, column)
+	}
+	var where []string
+	if p.hours == nil {
+		where, args = append(where, p.column+" >= ?", p.column+" < ?"), append(args, p.since, p.until)
+	} else {
+		list, err := json.Marshal(p.hours)
+		if err != nil {
+			return "", nil, fmt.Errorf("list hours: %w", err)
+		}
+		where, args = append(where, "hour IN (SELECT value FROM json_each(?))"), append(args, string(list))
+	}
 	for _, name := range slices.Sorted(maps.Keys(query.Where)) {
 		column, tag, err := costColumn(name)
 		if err != nil {
@@ -129,18 +231,25 @@ func (query *CostQuery) statement(p costPart) (string, []any, error) {
 		}
 		where, args = append(where, column+" = ?"), append(args, query.Where[name])
 	}
-	text := "SELECT " + strings.Join(columns, ", ") + ", " + costSumsText + " FROM " + p.table + " WHERE " + strings.Join(where, " AND ") + " GROUP BY "
-	for i := range columns {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprint(i + 1)
+	text += "SELECT " + strings.Join(columns, ", ") + ", " + costSumsText + " FROM " + p.table + " WHERE " + strings.Join(where, " AND ") + " GROUP BY 2"
+	for i := range columns[2:] {
+		text += fmt.Sprint(", ", i+3)
 	}
 	return text, args, nil
 }
 
 func (query *CostQuery) byTime() bool {
 	return slices.Contains(query.By, "day") || slices.Contains(query.By, "hour")
+}
+
+// groups are what a query is by, without day and hour.
+func (query *CostQuery) groups() (out []string) {
+	for _, name := range query.By {
+		if name != "day" && name != "hour" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // costColumn is the SQL of a group. That of a tag takes its name as an argument.
@@ -158,49 +267,121 @@ func costColumn(name string) (column, tag string, err error) {
 
 // costSums gathers the groups of several parts.
 type costSums struct {
-	query *CostQuery
-	sums  []costs.Sum
-	at    map[string]int // by group
+	query  *CostQuery
+	parts  []costPart
+	groups []costGroup
+	at     map[string]int // by time and values
+	key    []byte         // of at, for use again
 }
 
-func (g *costSums) read(ctx context.Context, q *Calls, p costPart, text string, args []any) (err error) {
+// A costGroup has its figures by source.
+type costGroup struct {
+	start   time.Time
+	values  []string
+	sources []CostSource
+	figures []costSum // one for each of sources
+}
+
+func (g *costSums) read(ctx context.Context, q *Calls) (err error) {
+	text, args, err := g.query.statement(g.parts)
+	if err != nil || text == "" {
+		return err
+	}
 	rows, err := q.db.Reader().QueryContext(ctx, text, args...)
 	if err != nil {
 		return fmt.Errorf("sum costs: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	byTime := g.query.byTime()
-	names := make([]string, 0, len(g.query.By))
-	for _, name := range g.query.By {
-		if name != "day" && name != "hour" {
-			names = append(names, name)
-		}
+	var part, at int64
+	var source CostSource
+	var sum costSum
+	values := make([]string, len(g.query.groups()))
+	into := []any{&part, &at, &source}
+	for i := range values {
+		into = append(into, &values[i])
 	}
-	var source string
-	var at int64
-	var n costSum
-	groups := make([]string, len(names))
-	into := []any{&source}
-	if byTime {
-		into = append(into, &at)
-	}
-	for i := range groups {
-		into = append(into, &groups[i])
-	}
-	for i := range n {
-		into = append(into, &n[i])
+	for i := range sum {
+		into = append(into, &sum[i])
 	}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("read sum of costs: %w", err)
 		}
-		var start time.Time
-		if byTime {
-			start = g.query.startOf(at)
+		for _, share := range g.shares(int(part), at) {
+			figures := sum
+			if share.less {
+				figures.negate()
+			}
+			g.add(share.start, values, source, &figures)
 		}
-		g.add(start, groups, sumOf(CostSource(source), &n))
 	}
 	return rows.Err()
+}
+
+// shares says where a row counts.
+func (g *costSums) shares(part int, at int64) []costShare {
+	switch counts := g.parts[part].counts; {
+	case counts != nil:
+		return counts(at)
+	case g.query.byTime():
+		return []costShare{{start: g.query.startOf(at)}}
+	}
+	return []costShare{{}}
+}
+
+// add counts figures in their group.
+func (g *costSums) add(start time.Time, values []string, source CostSource, figures *costSum) {
+	g.key = strconv.AppendInt(g.key[:0], start.UnixMicro(), 36)
+	for _, v := range values {
+		g.key = append(append(g.key, 0), v...)
+	}
+	i, ok := g.at[string(g.key)]
+	if !ok {
+		i = len(g.groups)
+		g.at[string(g.key)] = i
+		g.groups = append(g.groups, costGroup{start: start, values: slices.Clone(values)})
+	}
+	group := &g.groups[i]
+	if j := slices.Index(group.sources, source); j >= 0 {
+		group.figures[j].add(figures)
+		return
+	}
+	group.sources, group.figures = append(group.sources, source), append(group.figures, *figures)
+}
+
+// sums are the groups with all their sources. What was taken out whole is none.
+func (g *costSums) sums() (out []costs.Sum) {
+	for i := range g.groups {
+		group := &g.groups[i]
+		var sum costs.Sum
+		for j, figures := range group.figures {
+			if figures != (costSum{}) {
+				s := sumOf(group.sources[j], &figures)
+				sum.Add(&s)
+			}
+		}
+		if sum.Calls == 0 && sum.Attempts == 0 {
+			continue
+		}
+		sum.Start, sum.Group = group.start, g.query.group(group.start, group.values)
+		out = append(out, sum)
+	}
+	return out
+}
+
+// group is what a sum is of. A day or an hour in it is text, too.
+func (query *CostQuery) group(start time.Time, values []string) (out []string) {
+	for _, name := range query.By {
+		switch name {
+		case "day":
+			out = append(out, start.Format(time.DateOnly))
+		case "hour":
+			out = append(out, start.Format(time.RFC3339))
+		default:
+			out, values = append(out, values[0]), values[1:]
+		}
+	}
+	return out
 }
 
 // startOf is the start of the day, or the hour, that an instant is in.
@@ -210,30 +391,6 @@ func (query *CostQuery) startOf(at int64) time.Time {
 		return t
 	}
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, query.Zone)
-}
-
-// add counts a row in its group. What is day or hour among the groups is text, too.
-func (g *costSums) add(start time.Time, values []string, s costs.Sum) {
-	key := start.Format(time.RFC3339) + "\x00" + strings.Join(values, "\x00")
-	if i, ok := g.at[key]; ok {
-		g.sums[i].Add(&s)
-		return
-	}
-	s.Start = start
-	next := 0
-	for _, name := range g.query.By {
-		switch name {
-		case "day":
-			s.Group = append(s.Group, start.Format(time.DateOnly))
-		case "hour":
-			s.Group = append(s.Group, start.Format(time.RFC3339))
-		default:
-			s.Group = append(s.Group, values[next])
-			next++
-		}
-	}
-	g.at[key] = len(g.sums)
-	g.sums = append(g.sums, s)
 }
 
 // sumOf makes a sum of a row's figures.

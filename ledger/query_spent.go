@@ -344,7 +344,9 @@ func (b *spentSQL) text() string {
 // rollupParts reads whole days of UTC from the daily rollup, and what is left
 // at both ends by the hour. Both bounds are whole hours.
 func rollupParts(since, until int64) []costPart {
-	hours := func(from, to int64) costPart { return costPart{"costs_hourly", "hour", from, to} }
+	hours := func(from, to int64) costPart {
+		return costPart{table: "costs_hourly", column: "hour", since: from, until: to}
+	}
 	first, last := since, until
 	if since != -maxMicros {
 		first = ceilTo(since, dayMicros)
@@ -355,7 +357,7 @@ func rollupParts(since, until int64) []costPart {
 	if first >= last {
 		return []costPart{hours(since, until)}
 	}
-	parts := []costPart{{"costs_daily", "day", first, last}}
+	parts := []costPart{{table: "costs_daily", column: "day", since: first, until: last}}
 	if since < first {
 		parts = append(parts, hours(since, first))
 	}
