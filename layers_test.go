@@ -26,6 +26,7 @@ var rooms = map[string][]string{
 	"config":             {"costs", "internal/capability"},
 	"internal/sqldb":     nil,
 	"internal/mockllm":   {"proxy/wire"},
+	"internal/redistest": nil,
 	// 2: the domain's rooms, which never import each other.
 	"ledger":            base,
 	"alerts":            base,

@@ -65,4 +65,5 @@ const LeaseTime = 90 * time.Second
 type Hold struct {
 	lease *lease // of a Memory
 	gen   uint64
+	far   *share // of a Redis
 }
