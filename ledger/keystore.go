@@ -111,6 +111,25 @@ func (s *Keys) Pause(ctx context.Context, actor, ref string) (*Key, error) {
 	})
 }
 
+// PauseFor pauses a key, and audits why. It returns nil where the key is paused
+// or revoked already: it stays as it is.
+func (s *Keys) PauseFor(ctx context.Context, actor, ref, reason string) (*Key, error) {
+	k, err := s.changeFor(ctx, actor, ref, "key.pause", reason, func(k *keyRow, now time.Time) error {
+		if !k.Paused.IsZero() || !k.Revoked.IsZero() {
+			return errNoChange
+		}
+		k.Paused = now
+		return nil
+	})
+	if errors.Is(err, errNoChange) {
+		return nil, nil
+	}
+	return k, err
+}
+
+// errNoChange ends a change that is none.
+var errNoChange = errors.New("nothing to change")
+
 // Resume ends a pause.
 func (s *Keys) Resume(ctx context.Context, actor, ref string) (*Key, error) {
 	return s.change(ctx, actor, ref, "key.resume", func(k *keyRow, _ time.Time) error {
@@ -174,6 +193,11 @@ func (s *Keys) write(ctx context.Context, f func(tx *sql.Tx) error) error {
 
 // change reads a key, lets f change it, writes it and audits that, in one transaction.
 func (s *Keys) change(ctx context.Context, actor, ref, action string, f func(k *keyRow, now time.Time) error) (*Key, error) {
+	return s.changeFor(ctx, actor, ref, action, "", f)
+}
+
+// changeFor is change with a reason, for the audit.
+func (s *Keys) changeFor(ctx context.Context, actor, ref, action, reason string, f func(k *keyRow, now time.Time) error) (*Key, error) {
 	var k *keyRow
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	err := s.write(ctx, func(tx *sql.Tx) (err error) {
@@ -192,12 +216,18 @@ func (s *Keys) change(ctx context.Context, actor, ref, action string, f func(k *
 		if err != nil {
 			return err
 		}
-		return audit(ctx, tx, now, actor, action, k.ID, &k.Key)
+		return audit(ctx, tx, now, actor, action, k.ID, auditedKey{&k.Key, reason})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", strings.TrimPrefix(action, "key."), ref, err)
 	}
 	return &k.Key, nil
+}
+
+// An auditedKey is a key as a change left it, and why it was made.
+type auditedKey struct {
+	*Key
+	Reason string `json:"reason,omitzero"`
 }
 
 const selectKeys = `SELECT k.id, k.name, coalesce(k.project_id, ''), coalesce(p.name, ''), k.prefix, k.hash, k.pepper, k.old_hash, k.old_until,
