@@ -59,6 +59,55 @@ func TestCostsOfMany(t *testing.T) {
 	}
 }
 
+// TestSpentOfMany measures what a start asks of the ledger for its budgets: a
+// day of WEIR_SPENT_CALLS calls (300000), with their rows.
+func TestSpentOfMany(t *testing.T) {
+	n, _ := strconv.Atoi(os.Getenv("WEIR_SPENT_CALLS"))
+	if n == 0 {
+		t.Skip("WEIR_SPENT_CALLS is not set")
+	}
+	db := openStore(t, t.TempDir())
+	price := costs.MoneyOf(1234567, 89)
+	charge := Settle(&costs.Charge{Status: costs.Priced, List: price, Contracted: price, Book: "b"}, Amount{}, FromProvider)
+	began := time.Now()
+	const step = 20_000
+	for i := 0; i < n; i += step {
+		var calls []*Call
+		for j := i; j < min(i+step, n); j++ {
+			c := testCall("")
+			c.Start = manyStart.Add(time.Duration(j) * (24 * time.Hour / time.Duration(n)))
+			c.ID = fmt.Sprintf("call_%012x%020x", c.Start.UnixMilli(), j)
+			c.ProjectID, c.Customer, c.User, c.Session = "proj_1", fmt.Sprint("customer-", j%500), fmt.Sprint("user-", j%5000), fmt.Sprint("session-", j/10)
+			c.Attempts[0].Charge = charge
+			calls = append(calls, c)
+		}
+		if err := Import(t.Context(), db, calls); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d calls imported in %v", n, time.Since(began).Round(time.Second))
+	q := NewCalls(db, "")
+	since, until := manyStart.Add(90*time.Minute), manyStart.Add(22*time.Hour+30*time.Minute)
+	for _, query := range []SpentQuery{
+		{Scope: "global"},
+		{Scope: "customer"},
+		{Scope: "tag", Tag: "env"},
+		{Scope: "target"},
+		{Scope: "model"},
+		{Scope: "user"},
+		{Scope: "session"},
+		{Scope: "session", Value: "session-9000"},
+	} {
+		query.Since, query.Until = since, until
+		began := time.Now()
+		out, err := q.Spent(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("by %s %s: %d values in %v", query.Scope, query.Value, len(out), time.Since(began).Round(time.Millisecond))
+	}
+}
+
 func zoneNamed(t *testing.T, name string) *time.Location {
 	t.Helper()
 	zone, err := time.LoadLocation(name)

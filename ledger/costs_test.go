@@ -293,6 +293,16 @@ func TestRepriceAndRebuild(t *testing.T) {
 		if err != nil || got.Cost != c.Cost || got.CostSource != c.CostSource {
 			t.Fatalf("call %s: %v %v, %v; want %v %v", c.ID, got.Cost, got.CostSource, err, c.Cost, c.CostSource)
 		}
+		for i, a := range got.Attempts {
+			if repriced := c.Attempts[i].Book == "b2"; repriced != (len(a.Adjustments) == 1) {
+				t.Fatalf("call %s, attempt %d of book %s: %d adjustments", c.ID, a.N, a.Book, len(a.Adjustments))
+			} else if repriced {
+				d := a.Adjustments[0]
+				if d.Seq != 1 || d.At.IsZero() || d.Reason != "test" || d.From.Known || d.FromSource != CostUnpriced || d.Cost != Known(price) || d.Book != "b2" {
+					t.Errorf("call %s: adjustment %+v", c.ID, d)
+				}
+			}
+		}
 	}
 	for _, spoil := range []string{
 		`UPDATE costs_hourly SET cost_atto = cost_atto + 1`,

@@ -90,7 +90,7 @@ func (query *SpentQuery) scope() (spentScope, error) {
 //
 // Whole hours are read from the rollups, and what is left at both ends from
 // the rows. Users, sessions and asked models are in no rollup: they take a
-// look at each call of the period, about 5 µs each. The memory it takes grows
+// look at each call of the period, about 4 µs each. The memory it takes grows
 // with what is in the spool, about 200 bytes an attempt.
 func (q *Calls) Spent(ctx context.Context, query SpentQuery) (out []Spent, err error) {
 	b, err := newSpentSQL(&query)
