@@ -41,6 +41,7 @@ type Config struct {
 	Providers   []Provider    // in the order of the file, then of the environment
 	Routes      []Route
 	Limits      []Limit
+	Alerts      Alerts
 	Models      []capability.Said // what models can do, against what is known of their names
 	Prices      Prices
 	Capture     Capture

@@ -31,6 +31,7 @@ var table = object(
 	key("providers", "The upstream accounts, by name.", dict(providerShape, func(p *Provider) *string { return &p.Name }), func(c *Config) *[]Provider { return &c.Providers }),
 	key("routes", "Names that clients ask for. The first that matches wins.", list(routeShape), func(c *Config) *[]Route { return &c.Routes }),
 	key("limits", "Ceilings for what callers may ask for, each counted by the values of one scope.", list(limitShape), func(c *Config) *[]Limit { return &c.Limits }),
+	key("alerts", "Whom to tell when budgets run out, and which keys run away.", alertsShape, func(c *Config) *Alerts { return &c.Alerts }),
 	key("models", "What models can do, by name or glob, where it is other than docs/models.md says; the first that speaks of a thing counts.", modelsShape, func(c *Config) *[]capability.Said { return &c.Models }),
 	key("prices", "What calls cost, beside the price book that Weir brings along.", pricesShape, func(c *Config) *Prices { return &c.Prices }),
 	key("capture", "Keeping request and reply bodies.", captureShape, func(c *Config) *Capture { return &c.Capture }),
@@ -39,7 +40,7 @@ var table = object(
 	key("log", "Weir's own log, on stderr.", logShape, func(c *Config) *Log { return &c.Log }),
 	absent[Config]("redis"), absent[Config]("budgets"), absent[Config]("cache"),
 	absent[Config]("prompts"), absent[Config]("evals"),
-	absent[Config]("alerts"), absent[Config]("drift"), absent[Config]("pools"), absent[Config]("embeddings"),
+	absent[Config]("drift"), absent[Config]("pools"), absent[Config]("embeddings"),
 )
 
 var secretField = func(c *Config) *Secret { return &c.Secret }

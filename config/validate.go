@@ -57,6 +57,7 @@ func (c *Config) validate(d *decoder) {
 	}
 	c.validateSaid(d, "models", c.Models)
 	c.validateLimits(d)
+	c.validateAlerts(d)
 	c.warnUnreachable(d)
 	if len(c.Providers) == 0 {
 		d.warn(&c.Providers, "set a provider's key in the environment ("+strings.Join(Variables()[:3], ", ")+" …) or name one under providers", "there are no providers")
