@@ -48,7 +48,7 @@ type Page[T any] struct {
 }
 
 // absent are the parts that come with later versions.
-var absent = []string{"costs", "budgets", "cache", "prompts", "evals", "drift", "pools", "prices", "feedback"}
+var absent = []string{"budgets", "cache", "prompts", "evals", "drift", "pools", "prices", "feedback"}
 
 func (c *Console) routes() []route {
 	key := param{"key", "path", "id or name of a key"}
@@ -79,6 +79,7 @@ func (c *Console) routes() []route {
 			c.showCall,
 		},
 		{http.MethodGet, "/usage", "usage", "Calls and tokens, summed by hours", usageParams, nil, 200, Page[ledger.Sum]{}, c.serveUsage},
+		{http.MethodGet, "/costs", "costs", "What calls cost, summed by groups and by days or hours", costParams, nil, 200, Costs{}, c.serveCosts},
 		{http.MethodGet, "/routes", "listRoutes", "The routes in effect, in the order they are tried", nil, nil, 200, Page[Route]{}, c.listRoutes},
 		{http.MethodGet, "/providers", "listProviders", "The providers in effect", nil, nil, 200, Page[Provider]{}, c.listProviders},
 		{http.MethodGet, "/limits", "listLimits", "How the limits stand that are in use", nil, nil, 200, Page[Limit]{}, c.listLimits},
@@ -148,7 +149,7 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusRequestEntityTooLarge, "request_too_large", fmt.Sprintf("The body is over %d bytes.", large.Limit))
 	case errors.As(err, &b):
 		fail(w, http.StatusBadRequest, "invalid_request", b.message)
-	case errors.Is(err, ledger.ErrNoSuchKey), errors.Is(err, ledger.ErrNoSuchCall):
+	case errors.Is(err, ledger.ErrNoSuchKey), errors.Is(err, ledger.ErrNoSuchCall), errors.Is(err, ledger.ErrNoSuchProject):
 		fail(w, http.StatusNotFound, "not_found", sentence(err))
 	case errors.Is(err, ledger.ErrKeyAmbiguous), errors.Is(err, ledger.ErrKeyRevoked), errors.Is(err, ledger.ErrProjectExists), errors.Is(err, ledger.ErrKeyExists):
 		fail(w, http.StatusConflict, "conflict", sentence(err))

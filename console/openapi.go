@@ -86,7 +86,7 @@ func (s schemas) content(v any) map[string]any {
 // names are the schemas' names where the Go type's own will not do.
 var names = map[string]string{
 	"ledgerKey": "Key", "madeKey": "KeyWithSecret", "newKey": "NewKey", "rotation": "Rotation", "newProject": "NewProject",
-	"shownCall": "CallWithBodies", "errorBody": "Error", "bodies": "Bodies",
+	"shownCall": "CallWithBodies", "errorBody": "Error", "bodies": "Bodies", "Record": "CostRow",
 }
 
 func text(format string) map[string]any {
@@ -113,6 +113,9 @@ func (s schemas) of(t reflect.Type) map[string]any {
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
+		if t == reflect.TypeFor[*costs.Money]() { // what is not known
+			return map[string]any{"type": []string{"string", "null"}}
+		}
 		return s.of(t.Elem())
 	case reflect.String:
 		return text("")

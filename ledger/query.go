@@ -60,6 +60,9 @@ type Query struct {
 // ErrNoSuchCall says that neither store nor spool has a call of that id.
 var ErrNoSuchCall = errors.New("no such call")
 
+// ErrNoSuchProject says that no project has the name.
+var ErrNoSuchProject = errors.New("no such project")
+
 // pageSize is how many rows one statement reads, so that none runs long.
 const pageSize = 1000
 
@@ -209,7 +212,7 @@ func (q *Calls) Resolve(ctx context.Context, f Filter) (Filter, error) {
 		case err != nil:
 			return f, fmt.Errorf("find project: %w", err)
 		case len(ids) == 0:
-			return f, fmt.Errorf("no such project: %s", f.Project)
+			return f, fmt.Errorf("%w: %s", ErrNoSuchProject, f.Project)
 		}
 		f.Project = ids[0]
 	}

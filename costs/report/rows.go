@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"weir/costs"
 )
@@ -42,6 +43,7 @@ func (r *Report) Fields() []Field {
 		{"cost_per_call_usd", func(row *Row) string { return optional(row.perCall()) }},
 		{"list_usd", amount(func(s *costs.Sum) costs.Money { return s.List })},
 		{"wasted_usd", amount(func(s *costs.Sum) costs.Money { return s.Wasted })},
+		{"wasted_attempts", count(func(s *costs.Sum) int64 { return s.WastedAttempts })},
 		{"estimated_usd", amount(func(s *costs.Sum) costs.Money { return s.Estimated })},
 		{"unpriced_attempts", count(func(s *costs.Sum) int64 { return s.Unpriced })},
 	}
@@ -115,37 +117,52 @@ func (r *Row) margin() *costs.Money {
 	return nil
 }
 
-// MarshalJSON writes the row with its id. What is unknown is null.
-func (r Row) MarshalJSON() ([]byte, error) {
-	var groups map[string]string
-	if r.More == 0 && len(r.By) > 0 {
-		groups = make(map[string]string, len(r.By))
-		for i, by := range r.By {
-			groups[by] = r.Group[i]
-		}
-	}
-	return json.Marshal(struct {
-		ID        string            `json:"id"`
-		By        string            `json:"by"`
-		Group     string            `json:"group"`
-		Groups    map[string]string `json:"groups,omitempty"`
-		More      int               `json:"groups_folded,omitempty"`
-		Calls     int64             `json:"calls"`
-		Attempts  int64             `json:"attempts"`
-		Usage     costs.Usage       `json:"usage"`
-		Cost      *costs.Money      `json:"cost_usd"`
-		PerCall   *costs.Money      `json:"cost_per_call_usd"`
-		List      costs.Money       `json:"list_usd"`
-		Charged   costs.Money       `json:"charged_usd"`
-		Wasted    costs.Money       `json:"wasted_usd"`
-		Estimated costs.Money       `json:"estimated_usd"`
-		Guessed   int64             `json:"estimated_attempts"`
-		Unpriced  int64             `json:"unpriced_attempts"`
-		Revenue   *costs.Money      `json:"revenue_usd,omitempty"`
-		Margin    *costs.Money      `json:"margin_usd,omitempty"`
-		Command   string            `json:"calls_command,omitempty"`
-	}{
-		r.ID(), r.by(), r.group(), groups, r.More, r.Sum.Calls, r.Sum.Attempts, r.Sum.Usage, r.cost(), r.perCall(), r.Sum.List,
-		r.Sum.Charged, r.Sum.Wasted, r.Sum.Estimated, r.Sum.Guessed, r.Sum.Unpriced, r.Income, r.margin(), r.Command,
-	})
+// A Record is a row as machines read it. Amounts are exact; what is unknown is null.
+type Record struct {
+	ID             string            `json:"id"`
+	Start          time.Time         `json:"start,omitzero"` // of its day or its hour
+	By             string            `json:"by"`
+	Group          string            `json:"group"`
+	Groups         map[string]string `json:"groups,omitempty"`
+	More           int64             `json:"groups_folded,omitempty"`
+	Calls          int64             `json:"calls"` // each once, at its last attempt
+	Attempts       int64             `json:"attempts"`
+	Usage          costs.Usage       `json:"usage"`
+	Cost           *costs.Money      `json:"cost_usd"`
+	PerCall        *costs.Money      `json:"cost_per_call_usd"`
+	List           costs.Money       `json:"list_usd"`
+	Charged        costs.Money       `json:"charged_usd"`
+	Wasted         costs.Money       `json:"wasted_usd"`
+	WastedAttempts int64             `json:"wasted_attempts"`
+	Estimated      costs.Money       `json:"estimated_usd"`
+	Guessed        int64             `json:"estimated_attempts"`
+	Unpriced       int64             `json:"unpriced_attempts"`
+	DriftUSD       costs.Money       `json:"drift_usd"` // providers' own figures less the book's
+	Compared       int64             `json:"compared_attempts"`
+	Drifted        int64             `json:"drifted_attempts"`
+	Revenue        *costs.Money      `json:"revenue_usd,omitempty"`
+	Margin         *costs.Money      `json:"margin_usd,omitempty"`
+	Command        string            `json:"calls_command,omitempty"`
 }
+
+// Record is the row with its id.
+func (r *Row) Record() Record {
+	s := &r.Sum
+	out := Record{
+		ID: r.ID(), By: r.by(), Group: r.group(), More: int64(r.More), Calls: s.Calls, Attempts: s.Attempts, Usage: s.Usage,
+		Cost: r.cost(), PerCall: r.perCall(), List: s.List, Charged: s.Charged, Wasted: s.Wasted, WastedAttempts: s.WastedAttempts,
+		Estimated: s.Estimated, Guessed: s.Guessed, Unpriced: s.Unpriced, DriftUSD: s.Drift, Compared: s.Compared, Drifted: s.Drifted,
+		Revenue: r.Income, Margin: r.margin(), Command: r.Command,
+	}
+	if r.More > 0 || len(r.By) == 0 {
+		return out
+	}
+	out.Start, out.Groups = s.Start, make(map[string]string, len(r.By))
+	for i, by := range r.By {
+		out.Groups[by] = r.Group[i]
+	}
+	return out
+}
+
+// MarshalJSON writes the row's Record.
+func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.Record()) }
