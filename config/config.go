@@ -99,6 +99,7 @@ type Provider struct {
 	APIs        []string          // that it is asked by; nil = those that its kind has
 	PriceAs     string            // whose prices it has; "" = see PricedAs
 	GPUHour     costs.Money       // what an hour of a GPU costs; 0 = not self-hosted
+	PriceTerms  costs.Terms       // what else decides its prices: Region, Residency, Endpoint, Tier, GPUs
 	From        string            // the environment variable that it was found by; "" = the file
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -86,8 +87,27 @@ var providerShape = object(
 		list(apiShape), func(p *Provider) *[]string { return &p.APIs }),
 	key("price_as", "Whose prices it has: a provider of the price book, free (known to cost nothing), or none. Default: by the host of base_url, by kind where there is no base_url, else none.", text, func(p *Provider) *string { return &p.PriceAs }),
 	key("gpu_hour", "Self-hosted: what an hour of one of its GPUs costs. Calls are then priced by the time of the GPUs, where the engine reports it.", dollars, func(p *Provider) *costs.Money { return &p.GPUHour }),
+	key("price_context", "What else decides its prices, where neither its host nor its replies say it.", priceContextShape, func(p *Provider) *costs.Terms { return &p.PriceTerms }),
 	absent[Provider]("replicas"),
 )
+
+var priceContextShape = object(
+	key("region", "Where it runs: regional, datazone or global at Azure, a region of a cloud. Default: by the host of base_url.", plainWord, func(t *costs.Terms) *string { return &t.Region }),
+	key("residency", "Where the data stay: us, eu … Default: by the host of base_url.", plainWord, func(t *costs.Terms) *string { return &t.Residency }),
+	key("endpoint", "Which of the vendor's endpoints: vertex.", plainWord, func(t *costs.Terms) *string { return &t.Endpoint }),
+	key("tier", "The tier that serves where replies name none but the standard one: provisioned for prepaid units.", plainWord, func(t *costs.Terms) *string { return &t.Tier }),
+	key("gpus", "Self-hosted: how many GPUs work at once on a call. Default 1.", standing(word("a whole number", `[1-9]\d*`, number, parseCount, func(n int64) any { return n }), "1"), func(t *costs.Terms) *int64 { return &t.GPUs }),
+)
+
+// plainWord is one that stands in a price's context.
+var plainWord = word("a word", `[A-Za-z0-9._-]+`, nil, func(s string) (string, error) {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return r != '.' && r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) {
+		return "", fmt.Errorf("want a word of letters, digits, dots and dashes, got %q", clip(s))
+	}
+	return strings.ToLower(s), nil
+}, func(s string) any { return s })
 
 var routeShape = object(
 	key("model", "The name that clients ask for, or a glob.", text, func(r *Route) *string { return &r.Model }),

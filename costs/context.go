@@ -2,6 +2,7 @@ package costs
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -29,11 +30,11 @@ func ContextKeys() []string {
 	}
 }
 
-// Context says what decides a price beside the usage, the tier and the price
-// of a GPU-hour, in SetContext's words: batch=true,search_context_size=high.
+// Context says what decides a price beside the usage and the price of a
+// GPU-hour, in SetContext's words: batch=true,search_context_size=high.
 func (t *Terms) Context() string {
-	if !t.Batch && t.Speed == "" && t.Residency == "" && t.Region == "" && t.SearchContextSize == "" && t.SearchType == "" &&
-		t.Endpoint == "" && t.Resolution == "" {
+	if !t.Batch && t.Tier == "" && t.Speed == "" && t.Residency == "" && t.Region == "" && t.SearchContextSize == "" && t.SearchType == "" &&
+		t.Endpoint == "" && t.Resolution == "" && t.GPUs == 0 {
 		return ""
 	}
 	b := make([]byte, 0, 64)
@@ -49,6 +50,7 @@ func (t *Terms) Context() string {
 	if t.Batch {
 		word("batch", "true")
 	}
+	word("tier", t.Tier)
 	word("speed", t.Speed)
 	word("residency", t.Residency)
 	word("region", t.Region)
@@ -56,6 +58,9 @@ func (t *Terms) Context() string {
 	word("search_type", t.SearchType)
 	word("endpoint", t.Endpoint)
 	word("resolution", t.Resolution)
+	if t.GPUs > 0 {
+		word("gpus", strconv.FormatInt(t.GPUs, 10))
+	}
 	return string(b)
 }
 
@@ -67,6 +72,8 @@ func (t *Terms) ReadContext(text string) {
 			set(t, value)
 		} else if name == "batch" {
 			t.Batch = value == "true"
+		} else if n, err := wholeNumber(value); name == "gpus" && err == nil {
+			t.GPUs = n
 		}
 	}
 }

@@ -18,7 +18,8 @@ func TestTermsContext(t *testing.T) {
 			t.Errorf("%q is read as %q", want, got)
 		}
 	}
-	check(Terms{Provider: "openai", Model: "m", Tier: "flex", Served: "s"}, "")
+	check(Terms{Provider: "openai", Model: "m", Served: "s"}, "")
+	check(Terms{Tier: "provisioned", GPUs: 4}, "tier=provisioned,gpus=4")
 	check(Terms{Batch: true}, "batch=true")
 	check(Terms{Speed: "fast", Residency: "us", Region: "us-east-1", SearchContextSize: "high", SearchType: "pro", Endpoint: "vertex", Resolution: "720p"},
 		"speed=fast,residency=us,region=us-east-1,search_context_size=high,search_type=pro,endpoint=vertex,resolution=720p")

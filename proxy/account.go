@@ -192,30 +192,29 @@ func (a *attempt) charge(r *wire.Reading) ledger.Charge {
 		charged = ledger.Known(r.Charged)
 	}
 	out := ledger.Settle(&charge, charged, rec.UsageSource)
+	if terms.Tier == r.ServiceTier { // which the record has
+		terms.Tier = ""
+	}
 	out.Terms = terms.Context()
 	a.c.p.metrics.charged(a.target.Provider.Name, &out)
 	return out
 }
 
 // terms are what decides the attempt's price beside its usage: what the reply
-// says, else the provider's place and what was asked. A tier that was asked
+// says, else what was asked and what is so of the provider. A tier that was asked
 // for is not always the one that serves: it counts only where the reply broke
 // off before it could say. To an API of another dialect most words don't pass.
 func (a *attempt) terms(r *wire.Reading) costs.Terms {
-	p, asked := a.target.Provider, &a.x.View.Priced
-	t := costs.Terms{
-		Provider: p.priceAs, Model: a.model, Served: r.ServedModel, At: a.c.p.pricedAt(a.start).UTC(), Tier: r.ServiceTier,
-		Residency: p.place.residency, Region: p.place.region, Endpoint: p.place.endpoint,
-		SearchContextSize: asked.SearchContextSize, SearchType: asked.SearchType,
-		Batch: a.api == wire.Batches, GPUHour: p.gpuHour,
+	t, asked := a.target.Provider.terms, &a.x.View.Priced
+	t.Model, t.Served, t.At = a.model, r.ServedModel, a.c.p.pricedAt(a.start).UTC()
+	t.SearchContextSize, t.SearchType, t.Batch = asked.SearchContextSize, asked.SearchType, a.api == wire.Batches
+	if a.carry == nil {
+		t.Speed, t.Residency = asked.Speed, cmp.Or(asked.Residency, t.Residency)
+		if !r.Final && r.ServiceTier == "" {
+			t.Serve(a.x.View.ServiceTier)
+		}
 	}
-	if a.carry != nil {
-		return t
-	}
-	t.Speed, t.Residency = asked.Speed, cmp.Or(asked.Residency, t.Residency)
-	if !r.Final {
-		t.Tier = cmp.Or(t.Tier, a.x.View.ServiceTier)
-	}
+	t.Serve(r.ServiceTier)
 	return t
 }
 

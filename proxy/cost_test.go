@@ -311,3 +311,30 @@ func TestBugRequestedTierBeatsServed_litellm31837(t *testing.T) {
 	check("served otherwise", map[string]any{"usage_json": usage, "service_tier": "default"}, "0.006")
 	check("served by flex", map[string]any{"usage_json": usage, "service_tier": "flex"}, "0.003")
 }
+
+// What neither a host nor a reply says of a price is in the provider's settings.
+func TestTermsOfTheProvider(t *testing.T) {
+	check := func(name string, p ProviderSettings, tier, want, terms string) {
+		t.Helper()
+		rule := map[string]any{"usage_json": json.RawMessage(`{"prompt_tokens":1000,"completion_tokens":100}`)}
+		if tier != "" {
+			rule["service_tier"] = tier
+		}
+		p.Name, p.Kind, p.BaseURL, p.APIKey = "up", "openai", mockRules(t, rule)+"/v1", "k"
+		g := newRig(t, Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}, func(o *Options) {
+			o.PricedAt = func(time.Time) time.Time { return day923 }
+		})
+		resp, text := g.post("/v1/chat/completions", `{"model":"up/gpt-4o","messages":[{"role":"user","content":"hi"}]}`)
+		c := g.one()
+		if got := resp.Header.Get("X-Weir-Cost-Usd"); got != want || c.Attempts[0].Terms != terms {
+			t.Errorf("%s: %q by %q, want %q by %q (%s) %s", name, got, c.Attempts[0].Terms, want, terms, c.Attempts[0].Why, text)
+		}
+	}
+	azure := func(more costs.Terms) ProviderSettings { return ProviderSettings{PriceAs: "azure", PriceTerms: more} }
+	check("global", azure(costs.Terms{}), "", "0.0035", "")
+	check("a data zone", azure(costs.Terms{Region: "datazone"}), "", "0.00385", "region=datazone")
+	check("prepaid units", azure(costs.Terms{Tier: "provisioned"}), "", "0", "tier=provisioned")
+	check("prepaid units whose reply names a tier", azure(costs.Terms{Tier: "provisioned"}), "priority", "0.00595", "")
+	check("OpenAI in Europe, by a proxy", ProviderSettings{PriceAs: "openai", PriceTerms: costs.Terms{Residency: "eu"}}, "", "0.0035", "residency=eu")
+	check("GPUs without a word of their time", ProviderSettings{GPUHour: costs.USD("2"), PriceTerms: costs.Terms{GPUs: 4}}, "", "", "gpus=4")
+}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"time"
@@ -139,11 +140,10 @@ func (p *Proxy) highest(x *Exchange, at *Provider, model string, u *limits.Use, 
 
 // termsOf are what decides an attempt's price before it is made.
 func (p *Proxy) termsOf(x *Exchange, at *Provider, model string) costs.Terms {
-	return costs.Terms{
-		Provider: at.priceAs, Model: model, At: p.pricedAt(time.Now()).UTC(), GPUHour: at.gpuHour,
-		Speed: x.View.Priced.Speed, Residency: x.View.Priced.Residency,
-		SearchContextSize: x.View.Priced.SearchContextSize, SearchType: x.View.Priced.SearchType,
-	}
+	t, asked := at.terms, &x.View.Priced
+	t.Model, t.At, t.Speed, t.Residency = model, p.pricedAt(time.Now()).UTC(), asked.Speed, cmp.Or(asked.Residency, t.Residency)
+	t.SearchContextSize, t.SearchType = asked.SearchContextSize, asked.SearchType
+	return t
 }
 
 // priceUnseen sets the cost of an estimate that has no tokens by what such

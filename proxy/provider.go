@@ -23,8 +23,8 @@ type Provider struct {
 	deployments map[string]string
 	models      []string // configured names and globs
 	headers     http.Header
-	priceAs     string // price book's id of the vendor; "": nobody's
-	place       place  // where it runs, by its host
+	priceAs     string      // price book's id of the vendor; "": nobody's
+	terms       costs.Terms // what decides its prices, as far as it is the same for all calls
 	gpuHour     costs.Money
 	transport   *transport
 	facts       *factBook // what its models can do
@@ -60,9 +60,11 @@ func newProvider(s ProviderSettings, t *transport) (*Provider, error) {
 	p := &Provider{
 		Name: s.Name, kindName: s.Kind, kind: k, base: u, key: s.APIKey,
 		version: s.APIVersion, deployments: s.Deployments, models: s.Models,
-		priceAs: s.PriceAs, place: placeOf(u.Hostname()), gpuHour: s.GPUHour, transport: t, traits: new(traits), allowances: new(allowances),
+		priceAs: s.PriceAs, terms: s.PriceTerms, gpuHour: s.GPUHour, transport: t, traits: new(traits), allowances: new(allowances),
 		mu: new(sync.Mutex), breakers: make(map[string]*breaker),
 	}
+	p.terms.Place(u.Hostname())
+	p.terms.Provider, p.terms.GPUHour = s.PriceAs, s.GPUHour
 	for name, value := range s.Headers {
 		if p.headers == nil {
 			p.headers = make(http.Header, len(s.Headers))

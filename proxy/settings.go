@@ -65,6 +65,7 @@ type ProviderSettings struct {
 	Can         []capability.Said // what its models can do; goes before Settings.Models
 	APIs        []string          // that it is asked by; nil = those that its kind has
 	GPUHour     costs.Money       // self-hosted: what an hour of one of its GPUs costs; 0: not said
+	PriceTerms  costs.Terms       // what else decides its prices: Region, Residency, Endpoint, Tier, GPUs
 	PriceAs     string            // price book's id of the vendor, which says how its usage counts; "" = nobody's
 }
 

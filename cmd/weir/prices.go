@@ -36,20 +36,19 @@ func openBook(cmd *cobra.Command) (*costs.Book, *config.Config, error) {
 // bookFor makes the price book, and finds whose prices a provider's name
 // means: a provider of the configuration has those that its calls have, any
 // other name is one of the price book's own.
-func bookFor(cmd *cobra.Command, name string) (b *costs.Book, as string, gpuHour costs.Money, err error) {
+func bookFor(cmd *cobra.Command, name string) (b *costs.Book, t costs.Terms, err error) {
 	b, c, err := openBook(cmd)
 	if err != nil {
-		return nil, "", gpuHour, err
+		return nil, t, err
 	}
 	if p := c.Provider(name); p != nil && c.File != "" {
-		if as := cmp.Or(p.PricedAs(b.ProviderAt), "none"); as != "none" || !p.GPUHour.IsZero() {
-			return b, as, p.GPUHour, nil
-		}
-		if _, ok := b.ProviderID(name); !ok {
-			return b, "none", gpuHour, nil
+		t = app.PriceTerms(p, b)
+		t.Provider = cmp.Or(p.PricedAs(b.ProviderAt), "none")
+		if _, ok := b.ProviderID(name); !ok || t.Provider != "none" || !p.GPUHour.IsZero() {
+			return b, t, nil
 		}
 	}
-	return b, name, gpuHour, nil
+	return b, costs.Terms{Provider: name}, nil
 }
 
 // A priceFlags is which prices are meant.

@@ -73,10 +73,9 @@ func explain(cmd *cobra.Command, f *explainFlags) error {
 	if f.provider == "" || f.model == "" || f.usage == "" {
 		return usageError(cmd, "want --provider, --model and --usage")
 	}
-	terms := costs.Terms{Model: f.model, At: time.Now().UTC()}
-	var err error
+	at, err := time.Now().UTC(), error(nil)
 	if f.at != "" {
-		if terms.At, err = parseInstant(f.at); err != nil {
+		if at, err = parseInstant(f.at); err != nil {
 			return &failure{code: 2, err: fmt.Errorf("read --at: %w", err)}
 		}
 	}
@@ -84,12 +83,12 @@ func explain(cmd *cobra.Command, f *explainFlags) error {
 	if err != nil {
 		return &failure{code: 2, err: err}
 	}
-	book, name, hour, err := bookFor(cmd, f.provider)
+	book, terms, err := bookFor(cmd, f.provider)
 	if err != nil {
 		return err
 	}
-	terms.Provider, terms.GPUHour = name, hour
-	vendor, _ := book.ProviderID(name)
+	terms.Model, terms.At = f.model, at
+	vendor, _ := book.ProviderID(terms.Provider)
 	reading, flavour := readReading(raw, vendor, f, &terms)
 	if err := setContext(&terms, &reading, f.context); err != nil {
 		return &failure{code: 2, err: fmt.Errorf("read --context: %w", err)}
@@ -142,7 +141,8 @@ func readReading(raw []byte, vendor string, f *explainFlags, t *costs.Terms) (co
 		r.SetVendor(vendor, f.model)
 		r.Feed(raw)
 		if said := r.Reading(); said.HasUsage {
-			t.Served, t.Tier = said.ServedModel, said.ServiceTier
+			t.Served = said.ServedModel
+			t.Serve(said.ServiceTier)
 			return said.Reading, costs.FlavourOf(vendor, api.String(), said.RawUsage).For(f.model)
 		}
 	}

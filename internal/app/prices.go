@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -126,4 +127,16 @@ func PricedAs(p *config.Provider, b *costs.Book) string {
 	}
 	id, _ := b.ProviderID(as) // "none" has none
 	return id
+}
+
+// PriceTerms are what decides a provider's prices, as far as it is the same
+// for all of its calls: whose prices they are, what its settings say, and
+// where its host is.
+func PriceTerms(p *config.Provider, b *costs.Book) costs.Terms {
+	t := p.PriceTerms
+	t.Provider, t.GPUHour = PricedAs(p, b), p.GPUHour
+	if u, err := url.Parse(p.BaseURL); err == nil {
+		t.Place(u.Hostname())
+	}
+	return t
 }

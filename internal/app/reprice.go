@@ -16,7 +16,7 @@ func Repricer(c *config.Config, b *costs.Book) func(*ledger.Call, *ledger.Attemp
 	terms := map[string]costs.Terms{}
 	for i := range c.Providers {
 		p := &c.Providers[i]
-		terms[p.Name] = costs.Terms{Provider: PricedAs(p, b), GPUHour: p.GPUHour}
+		terms[p.Name] = PriceTerms(p, b)
 	}
 	return func(call *ledger.Call, a *ledger.Attempt) ledger.Charge {
 		return reprice(b, terms[a.Provider], call.Start, a)
@@ -29,7 +29,8 @@ func reprice(b *costs.Book, t costs.Terms, start time.Time, a *ledger.Attempt) l
 		charge = costs.Charge{Status: costs.Free, Book: b.Version()}
 	} else {
 		r := readAgain(t.Provider, a)
-		t.Model, t.Served, t.At, t.Tier = a.Model, a.ServedModel, start.Add(a.Start), a.ServiceTier
+		t.Model, t.Served, t.At = a.Model, a.ServedModel, start.Add(a.Start)
+		t.Serve(a.ServiceTier)
 		t.ReadContext(a.Terms)
 		charge = b.ChargeReading(&r, t)
 	}

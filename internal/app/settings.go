@@ -22,7 +22,8 @@ func settings(c *config.Config, mockURL string, b *costs.Book) proxy.Settings {
 	s.Models, s.Prices, s.Limits = slices.Clone(c.Models), b, Limits(c)
 	for i := range c.Providers {
 		p := provider(&c.Providers[i], mockURL)
-		p.PriceAs, p.GPUHour = PricedAs(&c.Providers[i], b), c.Providers[i].GPUHour
+		t := PriceTerms(&c.Providers[i], b)
+		p.PriceAs, p.GPUHour, p.PriceTerms = t.Provider, t.GPUHour, t
 		s.Providers = append(s.Providers, p)
 	}
 	for _, r := range c.Routes {
