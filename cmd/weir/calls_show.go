@@ -207,8 +207,41 @@ func printCharge(fact func(name, value string), a *ledger.Attempt) {
 	fact("  book", a.Book)
 	fact("  terms", a.Terms)
 	for _, l := range a.Lines {
-		fact("  price", l.Meter.String()+" $"+l.Amount.String()+" by "+l.Row)
+		fact("  price", priceText(l))
 	}
+	for i := range a.Adjustments {
+		printAdjustment(fact, &a.Adjustments[i])
+	}
+}
+
+func priceText(l ledger.PriceLine) string {
+	return l.Meter.String() + " $" + l.Amount.String() + " by " + l.Row
+}
+
+// printAdjustment prints what was known of a cost before, what is known since,
+// and by what. The attempt's own lines are those of the last one.
+func printAdjustment(fact func(name, value string), d *ledger.Adjustment) {
+	fact(fmt.Sprintf("  adjustment %d", d.Seq), fmt.Sprintf("%s: %s to %s, by %s", d.At.UTC().Format("2006-01-02 15:04:05 MST"),
+		sourceText(d.From, d.FromSource), sourceText(d.Cost, d.CostSource), firstOf(d.Reason, "nobody said why")))
+	if d.Cost.Known {
+		fact("    change_usd", d.Cost.Sub(d.From.Money).String())
+	}
+	fact("    why_unpriced", d.Why)
+	if d.List.Known && d.List != d.Cost {
+		fact("    list_usd", d.List.String())
+	}
+	fact("    book", d.Book)
+	for _, l := range d.Lines {
+		fact("    price", priceText(l))
+	}
+}
+
+// sourceText is an amount with where it comes from.
+func sourceText(a ledger.Amount, source ledger.CostSource) string {
+	if !a.Known {
+		return firstOf(string(source), "nothing")
+	}
+	return "$" + a.String() + " (" + string(source) + ")"
 }
 
 // costText shows an amount, or that there is one which nobody knows.

@@ -43,9 +43,9 @@ func (r *Report) Fields() []Field {
 		{"cost_per_call_usd", func(row *Row) string { return optional(row.perCall()) }},
 		{"list_usd", amount(func(s *costs.Sum) costs.Money { return s.List })},
 		{"wasted_usd", amount(func(s *costs.Sum) costs.Money { return s.Wasted })},
-		{"wasted_attempts", count(func(s *costs.Sum) int64 { return s.WastedAttempts })},
 		{"estimated_usd", amount(func(s *costs.Sum) costs.Money { return s.Estimated })},
 		{"unpriced_attempts", count(func(s *costs.Sum) int64 { return s.Unpriced })},
+		{"wasted_attempts", count(func(s *costs.Sum) int64 { return s.WastedAttempts })},
 	}
 	if r.hasRevenue() {
 		fields = append(fields,
