@@ -243,6 +243,9 @@ func (p *Proxy) closeCall(x *Exchange) {
 		c.Outcome = ledger.OK
 	}
 	c.SumCosts()
+	if x.prompt != 0 && p.closed != nil {
+		p.closed(c, x.prompt)
+	}
 	if begun := x.reply.hasBegun(); c.Outcome == ledger.Aborted && !begun {
 		c.Status = ClientGone.Status()
 	} else if c.Status == 0 && begun { // by a ping

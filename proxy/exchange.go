@@ -55,6 +55,7 @@ type Exchange struct {
 	answered bool   // the first content has gone out: no other target may be tried
 	closed   bool   // the ledger has the closed record
 	sequence int64  // of the last event of a Responses stream
+	prompt   uint64 // hash of what is asked, where prompts are watched; 0: none
 	captured []byte // the request's body, where bodies are kept
 	cutBody  bool   // and it was longer than that
 

@@ -32,6 +32,10 @@ type Options struct {
 	Metrics  *Metrics          // nil: metrics that nobody reads
 	Tracer   trace.Tracer      // nil: no tracing, at no cost
 	Log      *slog.Logger      // nil: slog.Default()
+	// Closed is told of each call that ends, with a hash of what it asked, which
+	// is the same for calls that ask the same of this process. It must neither
+	// block nor keep the call. nil: nobody is.
+	Closed func(c *ledger.Call, prompt uint64)
 	// PricedAt is when the prices of an attempt are looked up at, by when it
 	// began; nil: at that time itself. Tests price at the dates of known charges.
 	PricedAt func(began time.Time) time.Time
@@ -54,6 +58,7 @@ type Proxy struct {
 	tracer     trace.Tracer
 	log        *slog.Logger
 	pricedAt   func(began time.Time) time.Time
+	closed     func(c *ledger.Call, prompt uint64) // may be nil
 	transport  *transport
 	handler    Handler
 	gate       gate
@@ -73,7 +78,7 @@ func New(o Options) (*Proxy, error) {
 	p := &Proxy{
 		recorder: o.Recorder, keys: o.Keys, kept: o.Kept, objects: newObjects(o.Objects, o.Log),
 		tokens: newCounter(o.Tokens), limits: o.Limits, metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
-		pricedAt: o.PricedAt, transport: newTransport(),
+		pricedAt: o.PricedAt, closed: o.Closed, transport: newTransport(),
 	}
 	if p.pricedAt == nil {
 		p.pricedAt = func(began time.Time) time.Time { return began }

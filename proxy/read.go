@@ -30,6 +30,9 @@ func (p *Proxy) read(next Handler) Handler {
 		if err := x.Caller.allows(x); err != nil {
 			return err
 		}
+		if x.state.WatchPrompts {
+			x.prompt = x.hashPrompt()
+		}
 		return next(w, r, x)
 	}
 }

@@ -27,6 +27,8 @@ type Settings struct {
 	Responses   ResponsesSettings
 	Prices      *costs.Book // nil: nothing has a price
 	Limits      []*limits.Limit
+
+	WatchPrompts bool // tell Options.Closed of calls
 }
 
 // Auth is who may call.
