@@ -152,6 +152,7 @@ func (c *carrier) newAttempt(t Target, model string, carry *carriage) *attempt {
 // end lets go of what the attempt holds.
 func (a *attempt) end() {
 	a.hangUp()
+	a.room.end()
 	if a.stream != nil {
 		streams.Put(a.stream)
 	}

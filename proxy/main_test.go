@@ -159,6 +159,7 @@ func route(model string, targets, fallbacks []string) RouteSettings {
 type request struct {
 	method, uri, host, body string
 	header                  http.Header
+	at                      time.Time
 }
 
 // A vendor is an upstream that keeps what it got and answers by h.
@@ -174,7 +175,7 @@ func newVendor(t *testing.T, h func(w http.ResponseWriter, r *http.Request, body
 	v.url = upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		v.mu.Lock()
-		v.got = append(v.got, request{r.Method, r.RequestURI, r.Host, string(b), r.Header.Clone()})
+		v.got = append(v.got, request{r.Method, r.RequestURI, r.Host, string(b), r.Header.Clone(), time.Now()})
 		v.mu.Unlock()
 		h(w, r, string(b))
 	})

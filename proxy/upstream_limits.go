@@ -78,6 +78,8 @@ func (s *allowances) sweep(now time.Time) {
 type allowance struct {
 	mu     sync.Mutex // guards the following fields
 	sent   amounts    // in all, as far as it was counted
+	marks  [2]mark    // of sent, some time ago
+	open   amounts    // of calls that have no answer yet
 	quotas [measures]quota
 	stop   stop      // of all calls
 	large  stop      // of calls that are as large as the one refused
@@ -86,14 +88,18 @@ type allowance struct {
 	probe  time.Time // when a call is let through to see whether the quotas are true
 }
 
-// A quota is one measure's, as the upstream last said. The zero quota is none.
+// A quota is one measure's, as the upstream last said, less what was sent
+// since. The zero quota is none.
 type quota struct {
 	limit int64         // 0: not said
-	left  int64         // when the upstream saw the call that it answered
-	base  int64         // what had been sent then, that call included
-	sent  time.Time     // when that call was: the order of what is said
-	until time.Time     // when all of it is back, or what was said is forgotten
+	level int64         // what is left; below 0: more was sent than there is
+	at    time.Time     // until when the level has been filled
 	per   time.Duration // in which one comes back; 0: all do at once
+	until time.Time     // when all of it is back, or what was said is forgotten
+	trust time.Time     // until when it is filled evenly: past until the limit still holds
+	sent  time.Time     // when the call was sent that the word answered: the order of words
+	base  int64         // what had been sent in all by then, that call included
+	over  bool          // the word counts no more: the level is the limit, less what was sent since
 }
 
 // A stop is the pause that a refusal asked for.
@@ -105,6 +111,9 @@ type stop struct {
 const (
 	// limitsLast is how long at most anything said of a limit counts.
 	limitsLast = time.Hour
+	// trustLasts is how long at least a bucket that fills evenly is reckoned on
+	// after a word of it.
+	trustLasts = time.Minute
 	// doubtAfter is how long quotas alone keep calls away before one is let
 	// through: a header may not mean what it says.
 	doubtAfter = 10 * time.Second
@@ -115,11 +124,13 @@ const (
 // A ticket is one call's room at an upstream. The zero ticket is of an
 // upstream of which nothing is known.
 type ticket struct {
-	of    *allowance
-	sent  time.Time
-	need  amounts
-	upTo  amounts // all that was sent, this call included
-	probe bool    // by what is known it will be refused
+	of     *allowance
+	sent   time.Time
+	need   amounts
+	upTo   amounts // all that was sent, this call included
+	beside amounts // what was sent shortly before and had no answer yet: the upstream may see it later
+	shut   bool    // it is answered, or never will be
+	probe  bool    // by what is known it will be refused
 }
 
 // take takes the room that a call needs. Where the upstream would surely
@@ -134,11 +145,26 @@ func (l *allowance) take(now time.Time, need amounts) (t ticket, wait time.Durat
 	if wait > 0 && !l.probes(now) {
 		return t, wait
 	}
-	for i, n := range need {
-		l.sent[i] += n
+	if now.Sub(l.marks[1].at) > overtaking {
+		l.marks[0], l.marks[1] = l.marks[1], mark{now, l.sent}
 	}
-	return ticket{of: l, sent: now, need: need, upTo: l.sent, probe: wait > 0}, 0
+	t = ticket{of: l, sent: now, need: need, probe: wait > 0}
+	for i := range t.beside {
+		t.beside[i] = min(l.open[i], l.sent[i]-l.marks[0].sent[i])
+	}
+	l.send(&need, 1)
+	t.upTo = l.sent
+	return t, 0
 }
+
+// A mark is what had been sent at a moment.
+type mark struct {
+	at   time.Time
+	sent amounts
+}
+
+// overtaking is by how much calls may overtake one another on their way.
+const overtaking = 250 * time.Millisecond
 
 // lacks is how long it takes until there is enough of everything, by what was said.
 func (l *allowance) lacks(now time.Time, need *amounts) (wait time.Duration) {
@@ -147,7 +173,7 @@ func (l *allowance) lacks(now time.Time, need *amounts) (wait time.Duration) {
 	}
 	steps := now.Before(l.steps)
 	for i := range l.quotas {
-		wait = max(wait, l.quotas[i].lacks(now, need[i], l.sent[i], steps))
+		wait = max(wait, l.quotas[i].lacks(now, need[i], steps))
 	}
 	return wait
 }
@@ -162,24 +188,55 @@ func (l *allowance) probes(now time.Time) bool {
 	return late < doubtAfter // else nothing was kept away for a while
 }
 
-// lacks is how long it takes until n are there; sent is the allowance's.
-func (q *quota) lacks(now time.Time, n, sent int64, steps bool) time.Duration {
-	if n == 0 || !now.Before(q.until) || q.limit > 0 && n > q.limit {
-		return 0 // nothing is known any more; or it never fits, and the upstream says why
+// send counts what is sent; sign -1: what was not, after all.
+func (l *allowance) send(need *amounts, sign int64) {
+	for i, n := range need {
+		l.sent[i] += sign * n
+		l.open[i] += sign * n
+		l.quotas[i].level -= sign * n
 	}
-	n -= q.left - max(sent-q.base, 0)
+}
+
+// lacks is how long it takes until n are there.
+func (q *quota) lacks(now time.Time, n int64, steps bool) time.Duration {
 	even := q.per > 0 && !steps
+	end := q.until
 	if even {
-		n -= int64(now.Sub(q.sent) / q.per)
+		end = q.trust
 	}
+	if !now.Before(end) { // nothing is known any more
+		if !q.over {
+			q.over, q.level = true, q.limit
+		}
+		return 0
+	}
+	if n == 0 || q.limit > 0 && n > q.limit { // it never fits, and the upstream says why
+		return 0
+	}
+	if even {
+		q.fill(now)
+	}
+	n -= q.level
 	if n <= 0 {
 		return 0
 	}
-	rest := q.until.Sub(now)
-	if even && n < int64(rest/q.per) {
-		return max(time.Duration(n)*q.per, minWait)
+	rest := end.Sub(now)
+	if even && n <= int64(rest/q.per) {
+		rest = time.Duration(n)*q.per - now.Sub(q.at)
 	}
 	return max(rest, minWait)
+}
+
+// fill adds what has come back.
+func (q *quota) fill(now time.Time) {
+	n := now.Sub(q.at) / q.per
+	if n <= 0 {
+		return
+	}
+	q.at = q.at.Add(n * q.per)
+	if q.level += int64(n); q.level >= q.limit {
+		q.level, q.at = q.limit, now
+	}
 }
 
 // minWait is the shortest pause: shorter ones are not worth telling apart.
@@ -202,14 +259,35 @@ func (l *allowance) hear(w *word, t *ticket, accepted bool, now time.Time) {
 	if t.probe && accepted {
 		l.doubt = now.Add(doubtLasts)
 	}
+	t.close()
 	for i := range w {
 		q := &l.quotas[i]
-		if !w[i].known || t.sent.Before(q.sent) || t.of == l && t.sent.Equal(q.sent) && t.upTo[i] < q.base {
-			continue
+		if w[i].known && !t.sent.Before(q.sent) && (t.of != l || t.upTo[i] >= q.base || t.sent.After(q.sent)) {
+			q.learn(&w[i], t, l, i, now)
 		}
-		*q = w[i].quota(t.sent, now)
-		if t.of == l {
-			q.base = t.upTo[i]
+	}
+}
+
+// learn takes a word. What was sent after its call counts against it. It
+// raises what is left by no more than is sure: a call that was sent later may
+// have been seen first, and then what it was told does not know of the others.
+func (q *quota) learn(s *saying, t *ticket, l *allowance, i int, now time.Time) {
+	old, sent := *q, l.sent[i]
+	*q = s.quota(t.sent, now)
+	if t.of != l {
+		q.level -= sent
+		return
+	}
+	q.base = t.upTo[i]
+	q.level -= max(sent-q.base, 0)
+	sure := q.level - t.beside[i]
+	if old.per > 0 && !old.over {
+		old.fill(now)
+	}
+	if old.limit == q.limit && q.limit > 0 {
+		q.level = min(q.level, max(old.level, sure))
+		if isAmple(s.left, q.limit) && old.per > 0 { // it fills as it did
+			q.per, q.trust = old.per, now.Add(trustLasts)
 		}
 	}
 }
@@ -231,16 +309,36 @@ func (l *allowance) refuse(s stop, w *word, now time.Time) {
 	}
 }
 
-// giveBack takes back what was sent and has not come to be counted.
-func (t *ticket) giveBack() {
-	if t.of == nil {
+// close notes that the call is no longer without an answer. l.mu is held.
+func (t *ticket) close() {
+	if t.of == nil || t.shut {
+		return
+	}
+	t.shut = true
+	for i, n := range t.need {
+		t.of.open[i] -= n
+	}
+}
+
+// end lets go of a call that has had no answer.
+func (t *ticket) end() {
+	if t.of == nil || t.shut {
 		return
 	}
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
-	for i, n := range t.need {
-		t.of.sent[i] -= n
+	t.close()
+}
+
+// giveBack takes back what was sent and has not come to be counted.
+func (t *ticket) giveBack() {
+	if t.of == nil || t.shut {
+		return
 	}
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	t.shut = true
+	t.of.send(&t.need, -1)
 }
 
 // isOver reports whether nothing that was said counts any more.
@@ -249,7 +347,7 @@ func (l *allowance) isOver(now time.Time) bool {
 	defer l.mu.Unlock()
 	over := !now.Before(l.stop.until) && !now.Before(l.large.until)
 	for i := range l.quotas {
-		over = over && !now.Before(l.quotas[i].until)
+		over = over && !now.Before(l.quotas[i].until) && !now.Before(l.quotas[i].trust)
 	}
 	return over
 }
@@ -272,7 +370,7 @@ func (s *allowances) left(now time.Time) (least [measures]float64) {
 			if q.limit == 0 || now.Sub(q.sent) > limitsLast {
 				continue
 			}
-			if share := q.share(now, l.sent[i]); least[i] < 0 || share < least[i] {
+			if share := q.share(now); least[i] < 0 || share < least[i] {
 				least[i] = share
 			}
 		}
@@ -282,13 +380,12 @@ func (s *allowances) left(now time.Time) (least [measures]float64) {
 }
 
 // share is how much of the limit is left, 0 to 1.
-func (q *quota) share(now time.Time, sent int64) float64 {
-	n := q.left - max(sent-q.base, 0)
+func (q *quota) share(now time.Time) float64 {
 	switch {
+	case q.per > 0:
+		q.fill(now)
 	case !q.until.IsZero() && !now.Before(q.until):
 		return 1
-	case q.per > 0:
-		n += int64(now.Sub(q.sent) / q.per)
 	}
-	return float64(min(max(n, 0), q.limit)) / float64(q.limit)
+	return float64(max(q.level, 0)) / float64(q.limit)
 }

@@ -149,14 +149,11 @@ func (a *attempt) hear(resp *http.Response) {
 	var w word
 	now := time.Now()
 	known := w.read(resp.Header, a.target.Provider.headerRows, now)
-	t := a.room
-	if t.of == nil {
-		if !known {
-			return
-		}
-		t.sent = a.start
+	if t := &a.room; t.of != nil {
+		t.of.hear(&w, t, resp.StatusCode < 400, now)
+	} else if known {
+		a.allowance(now).hear(&w, &ticket{sent: a.start}, true, now)
 	}
-	a.allowance(now).hear(&w, &t, resp.StatusCode < 400, now)
 }
 
 // allowance is what the attempt counts against.

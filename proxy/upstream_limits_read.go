@@ -117,7 +117,7 @@ func first(values []string) string {
 
 // quota is what is known from now on, by the answer to a call sent then.
 func (s *saying) quota(sent, now time.Time) quota {
-	q := quota{limit: s.limit, left: s.left, sent: sent}
+	q := quota{limit: s.limit, level: s.left, sent: sent, at: earlier(sent.Add(onTheWay), now)}
 	if s.reset <= 0 {
 		return q
 	}
@@ -125,14 +125,27 @@ func (s *saying) quota(sent, now time.Time) quota {
 	if s.at {
 		full = now.Add(s.reset)
 	}
+	last := now.Add(limitsLast)
+	q.until = earlier(full, last)
 	if !s.steps && s.limit > s.left {
 		q.per = max(full.Sub(sent)/time.Duration(s.limit-s.left), 1)
-	}
-	q.until = full
-	if last := now.Add(limitsLast); full.After(last) {
-		q.until = last
+		q.trust = q.until
+		if least := now.Add(trustLasts); q.trust.Before(least) {
+			q.trust = least
+		}
 	}
 	return q
+}
+
+// onTheWay is how long at most a call is taken to have been under way to the
+// upstream: what it says is as of then, not as of when its reply was ready.
+const onTheWay = 10 * time.Millisecond
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // isOut reports whether something is used up until a moment that is known.
