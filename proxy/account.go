@@ -135,7 +135,7 @@ func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 	case a.onlyLooks():
 		return a.looked(r)
 	case a.whole != nil && r.Pending:
-		a.c.p.background.add(r.ID)
+		a.c.p.background.add(r.ID, a.target.Provider.Name)
 		return costs.Usage{}, ledger.Unmetered
 	case r.HasUsage && r.Final:
 		return r.Usage, ledger.FromProvider

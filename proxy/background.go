@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"slices"
 	"sync"
 
@@ -15,9 +16,11 @@ const maxBackground = 10_000
 
 // A background remembers the responses that were begun and left to run on
 // (`background: true`), and the batches. Their usage comes with the first look
-// at them after they have ended, and is counted there, once. It is memory
-// alone: what was begun before a restart stays unmetered.
+// at them after they have ended, and is counted there, once. Memory knows them
+// at once; the store has them over restarts, and for other processes.
 type background struct {
+	objects *objects
+
 	mu      sync.Mutex // guards the following fields
 	awaited map[string]uint64
 	order   []begun // oldest first, and among them some that are awaited no more
@@ -30,10 +33,18 @@ type begun struct {
 	n  uint64
 }
 
-func (b *background) add(id string) {
+// awaitedPrefix stands before the ids of what is awaited among the objects,
+// and counted is the provider of those whose usage has been counted.
+const (
+	awaitedPrefix = "awaited:"
+	counted       = "(counted)"
+)
+
+func (b *background) add(id, provider string) {
 	if id == "" || len(id) > maxObjectID {
 		return
 	}
+	b.objects.remember(awaitedPrefix+id, provider)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.awaited == nil {
@@ -56,25 +67,40 @@ func (b *background) add(id string) {
 	b.order = append(b.order, begun{id, b.last})
 }
 
-func (b *background) awaits(id string) bool {
+func (b *background) awaits(ctx context.Context, id string) bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.awaited[id] != 0
+	is := b.awaited[id] != 0
+	b.mu.Unlock()
+	if is || id == "" || len(id) > maxObjectID {
+		return is
+	}
+	provider := b.objects.provider(ctx, awaitedPrefix+id)
+	return provider != "" && provider != counted
 }
 
 // take reports whether the response was awaited, once.
-func (b *background) take(id string) bool {
+func (b *background) take(ctx context.Context, id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.awaited[id] != 0
+	is := b.awaited[id] != 0
 	delete(b.awaited, id)
-	return was
+	switch b.objects.last(ctx, awaitedPrefix+id, counted) {
+	case "":
+	case counted: // here, or by another process
+		return false
+	default:
+		is = true
+	}
+	if is {
+		b.objects.remember(awaitedPrefix+id, counted)
+	}
+	return is
 }
 
 // looked is the usage of a request that makes nothing: none, but of a response
 // that has ended in the background.
 func (a *attempt) looked(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
-	if a.runsOn() && r.HasUsage && !r.Pending && a.c.p.background.take(a.x.Endpoint.ID) {
+	if a.runsOn() && r.HasUsage && !r.Pending && a.c.p.background.take(a.c.r.Context(), a.x.Endpoint.ID) {
 		return r.Usage, ledger.FromProvider
 	}
 	return costs.Usage{}, ""

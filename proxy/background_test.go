@@ -1,30 +1,76 @@
 package proxy
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"testing"
+	"time"
+
+	"weir/costs"
+	"weir/ledger"
 )
 
 // An id that was taken and is added again counts from then on.
 func TestBackgroundRing(t *testing.T) {
-	var b background
-	b.add("again")
-	b.take("again")
-	for i := range maxBackground - 2 {
-		b.add(fmt.Sprint(i))
+	b := background{objects: newObjects(nil, slog.Default())}
+	defer b.objects.close()
+	add := func(id string) { b.add(id, "up") }
+	take := func(id string) bool { return b.take(context.Background(), id) }
+	add("again")
+	if !take("again") || take("again") {
+		t.Error("it was not awaited once")
 	}
-	b.add("again")
-	b.add("x")
-	b.add("y")
-	if !b.awaits("again") {
+	for i := range maxBackground - 2 {
+		add(fmt.Sprint(i))
+	}
+	add("again")
+	add("x")
+	add("y")
+	if !b.awaits(context.Background(), "again") {
 		t.Error("the newest went for its own old place")
 	}
 	for i := range 2 * maxBackground { // those taken leave no trace
 		id := fmt.Sprint("t", i)
-		b.add(id)
-		b.take(id)
+		add(id)
+		take(id)
 	}
-	if !b.awaits("again") || !b.awaits("5") {
+	if !b.awaits(context.Background(), "again") || !b.awaits(context.Background(), "5") {
 		t.Error("those that are awaited went for those that are not")
 	}
 }
+
+// What runs on is awaited over a restart, and counted once by all the
+// processes of one store.
+func TestBackgroundOverARestart(t *testing.T) {
+	p := openaiAt(mockRules(t, map[string]any{"usage_json": json.RawMessage(`{"input_tokens":1000,"output_tokens":100,"total_tokens":1100}`)}))
+	p.PriceAs = "openai"
+	settings := Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}
+	db := newStore(t, t.TempDir())
+	t.Cleanup(func() { _ = db.Close() })
+	shared := func(o *Options) { o.Objects = ledger.NewObjects(db) }
+	first := newRig(t, settings, shared, pricedOn923)
+	_, text := first.post("/v1/responses", `{"model":"gpt-5.6-sol","input":"later","background":true}`)
+	path := "/v1/responses/" + idIn(t, text)
+	eventually(t, "the store's row", func() bool {
+		_, ok, err := ledger.NewObjects(db).Provider(t.Context(), awaitedPrefix+idIn(t, text))
+		return ok && err == nil
+	})
+	second := newRig(t, settings, shared, pricedOn923)
+	for _, look := range []struct {
+		at   *rig
+		want string
+	}{{second, "0.006"}, {second, ""}, {first, ""}} {
+		resp, text := look.at.do("GET", path, "")
+		if got := resp.Header.Get(costHeader); got != look.want {
+			t.Errorf("told %q, want %q: %s", got, look.want, text)
+		}
+		eventually(t, "the store's word", func() bool {
+			who, _, _ := ledger.NewObjects(db).Provider(t.Context(), awaitedPrefix+idIn(t, text))
+			return who == counted
+		})
+	}
+}
+
+func pricedOn923(o *Options) { o.PricedAt = func(time.Time) time.Time { return day923 } }

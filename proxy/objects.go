@@ -102,6 +102,26 @@ func (o *objects) provider(ctx context.Context, id string) string {
 	if ok || o.store == nil {
 		return p
 	}
+	return o.stored(ctx, id)
+}
+
+// last is provider past what is remembered here, which another process may
+// have changed since, unless it is final.
+func (o *objects) last(ctx context.Context, id, final string) string {
+	o.mu.Lock()
+	p := o.recent[id]
+	o.mu.Unlock()
+	if p == final || o.store == nil {
+		return p
+	}
+	if kept := o.stored(ctx, id); kept != "" {
+		return kept
+	}
+	return p
+}
+
+// stored is what the store has.
+func (o *objects) stored(ctx context.Context, id string) string {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
 	p, ok, err := o.store.Provider(ctx, id)

@@ -80,6 +80,7 @@ func New(o Options) (*Proxy, error) {
 		tokens: newCounter(o.Tokens), limits: o.Limits, metrics: o.Metrics, tracer: o.Tracer, log: o.Log,
 		pricedAt: o.PricedAt, closed: o.Closed, transport: newTransport(),
 	}
+	p.background.objects = p.objects
 	if p.pricedAt == nil {
 		p.pricedAt = func(began time.Time) time.Time { return began }
 	}

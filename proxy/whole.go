@@ -53,7 +53,7 @@ func plainBody(resp *http.Response) (body io.Reader, err error) {
 // relayWhole passes a reply that is no stream. A JSON reply is read whole, as
 // far as it is small, and judged before it goes out.
 func (a *attempt) relayWhole(body io.Reader) *failure {
-	if a.x.Endpoint.JSON || a.x.Endpoint.Metered || a.makesObject() || a.runsOn() && a.c.p.background.awaits(a.x.Endpoint.ID) {
+	if a.x.Endpoint.JSON || a.x.Endpoint.Metered || a.makesObject() || a.runsOn() && a.c.p.background.awaits(a.c.r.Context(), a.x.Endpoint.ID) {
 		a.readWhole()
 	}
 	if a.c.r.Method == http.MethodHead || a.resp.StatusCode == http.StatusNotModified {
