@@ -122,7 +122,7 @@ func (d *Desk) Apply(hooks []Webhook) {
 }
 
 func (h *Webhook) same(o *Webhook) bool {
-	return h.URL == o.URL && h.Format == o.Format && string(h.Secret) == string(o.Secret) && maps.Equal(h.Headers, o.Headers)
+	return h.URL == o.URL && h.Format == o.Format && string(h.Secret) == string(o.Secret) && maps.Equal(h.Headers, o.Headers) && slices.Equal(h.Kinds, o.Kinds)
 }
 
 // Tell takes an event. It never waits: where too many wait it is dropped. An
@@ -206,7 +206,7 @@ func (d *Desk) record(e *Event) (told bool, err error) {
 		d.fill(e)
 		e.Text = e.Say()
 	}
-	return insert(ctx, d.o.DB, e, d.hooks())
+	return insert(ctx, d.o.DB, e, d.hooks(e.Kind))
 }
 
 func (d *Desk) fill(e *Event) {
@@ -228,10 +228,17 @@ func (d *Desk) remember(id string) {
 	d.told[id] = true
 }
 
-func (d *Desk) hooks() []string {
+// hooks are the names of the webhooks that want a kind.
+func (d *Desk) hooks(k Kind) (names []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Sorted(maps.Keys(d.posts))
+	for name, p := range d.posts {
+		if len(p.hook.Kinds) == 0 || slices.Contains(p.hook.Kinds, k) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (d *Desk) wake() {

@@ -91,7 +91,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func list(t *testing.T, db *sqldb.DB) []Told {
+func listAll(t *testing.T, db *sqldb.DB) []Told {
 	t.Helper()
 	out, err := List(t.Context(), db, Query{Limit: 1000})
 	if err != nil {
@@ -103,7 +103,7 @@ func list(t *testing.T, db *sqldb.DB) []Told {
 // settled reports whether all deliveries of n events have ended.
 func settled(t *testing.T, db *sqldb.DB, n int) func() bool {
 	return func() bool {
-		told := list(t, db)
+		told := listAll(t, db)
 		for i := range told {
 			for _, d := range told[i].Deliveries {
 				if d.State == Pending {
@@ -178,7 +178,7 @@ func TestTriedAgain(t *testing.T) {
 	eventually(t, "it is tried several times", func() bool { return len(bad.ids()) > 2 })
 	eventually(t, "the good one has it", func() bool { return len(good.ids()) == 1 })
 	shut(t, a)
-	told := list(t, db)
+	told := listAll(t, db)
 	if d := told[0].Deliveries; len(d) != 2 || d[0].State != Pending || d[0].Answer != "500 Internal Server Error" || d[0].Tries < 3 || d[1].State != Delivered || d[1].Tries != 1 {
 		t.Errorf("deliveries: %+v", d)
 	}
@@ -194,7 +194,7 @@ func TestTriedAgain(t *testing.T) {
 	if n := len(good.ids()); n != 1 {
 		t.Errorf("the good one was told %d times", n)
 	}
-	if d := list(t, db)[0].Deliveries[0]; d.State != Delivered || d.Tries != len(ids) {
+	if d := listAll(t, db)[0].Deliveries[0]; d.State != Delivered || d.Tries != len(ids) {
 		t.Errorf("%d tries: %+v", len(ids), d)
 	}
 }
@@ -209,13 +209,13 @@ func TestGivenUp(t *testing.T) {
 	old.At = time.Now().Add(-tellTime - time.Minute)
 	d.Tell(old)
 	eventually(t, "it is given up", settled(t, db, 1))
-	if got := list(t, db)[0].Deliveries[0]; got.State != GivenUp || len(r.ids()) != 0 {
+	if got := listAll(t, db)[0].Deliveries[0]; got.State != GivenUp || len(r.ids()) != 0 {
 		t.Errorf("%+v, told %v", got, r.ids())
 	}
-	d.Apply(nil)
+	d.Apply([]Webhook{{Name: "ops", URL: r.URL, Kinds: []Kind{KeyPaused}}})
 	d.Tell(event(80))
 	eventually(t, "the second is kept", settled(t, db, 2))
-	if got := list(t, db)[0]; len(got.Deliveries) != 0 || got.Limit.Percent != 80 {
+	if got := listAll(t, db)[0]; len(got.Deliveries) != 0 || got.Limit.Percent != 80 {
 		t.Errorf("without a webhook: %+v", got)
 	}
 }
@@ -230,11 +230,10 @@ func TestNeverBlocks(t *testing.T) {
 	defer close(stuck)
 	d := Open(fast(db), []Webhook{{Name: "hung", URL: hung.URL, Format: JSON}})
 	d.Tell(event(1))
-	eventually(t, "the first is kept", func() bool { return len(list(t, db)) == 1 })
+	eventually(t, "the first is kept", func() bool { return len(listAll(t, db)) == 1 })
 	err := db.Write(t.Context(), func(*sql.Tx) error {
-		began := time.Now()
+		e, began := event(80), time.Now()
 		for n := range 3 * maxQueue {
-			e := event(80)
 			e.ID = NewID(Test, strconv.Itoa(n))
 			d.Tell(e)
 		}
@@ -251,7 +250,7 @@ func TestNeverBlocks(t *testing.T) {
 	if err := d.Close(ctx); err == nil {
 		t.Error("a hung webhook was not cut")
 	}
-	told := list(t, db)
+	told := listAll(t, db)
 	if first := told[len(told)-1]; first.Deliveries[0].State != Pending {
 		t.Errorf("what was cut: %+v", first.Deliveries)
 	}
@@ -333,12 +332,12 @@ func TestNoSecretsInLog(t *testing.T) {
 	gone.Close()
 	d := Open(o, []Webhook{{Name: "ops", URL: gone.URL + "/T0/xoxb-hidden?token=hidden", Format: Slack, Secret: []byte("hidden"), Headers: map[string]string{"A": "hidden"}}})
 	d.Tell(event(80))
-	eventually(t, "it is tried", func() bool { l := list(t, db); return len(l) == 1 && l[0].Deliveries[0].Tries > 1 })
+	eventually(t, "it is tried", func() bool { l := listAll(t, db); return len(l) == 1 && l[0].Deliveries[0].Tries > 1 })
 	shut(t, d)
 	if text := log.String(); strings.Contains(text, "hidden") || !strings.Contains(text, "an alert is told later") {
 		t.Errorf("log: %s", text)
 	}
-	kept, err := json.Marshal(list(t, db))
+	kept, err := json.Marshal(listAll(t, db))
 	if err != nil || strings.Contains(string(kept), "hidden") {
 		t.Errorf("kept %s, %v", kept, err)
 	}
@@ -353,7 +352,7 @@ func TestStates(t *testing.T) {
 		if err := d.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range list(t, db) {
+		for _, a := range listAll(t, db) {
 			out = strings.TrimPrefix(string(a.Kind), "limiter_") + " " + out
 		}
 		return out
@@ -389,7 +388,7 @@ func TestList(t *testing.T) {
 	if err := d.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all := list(t, db)
+	all := listAll(t, db)
 	var paged []string
 	for q := (Query{Limit: 3}); ; {
 		page, err := List(t.Context(), db, q)

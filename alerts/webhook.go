@@ -25,6 +25,7 @@ type Webhook struct {
 	Format  string            // slack, json
 	Secret  []byte            // bodies are signed with it; empty: they are not
 	Headers map[string]string // sent with each event
+	Kinds   []Kind            // only these; none: all
 }
 
 // The formats.
