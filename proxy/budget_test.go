@@ -330,3 +330,22 @@ func TestEstimatesLearn(t *testing.T) {
 		t.Errorf("after replies of 900, where 100 are allowed: %d", n)
 	}
 }
+
+// TestEstimatesAtTheHighestPrice: what may apply of a price does.
+func TestEstimatesAtTheHighestPrice(t *testing.T) {
+	p := &Proxy{pricedAt: func(time.Time) time.Time { return time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC) }}
+	check := func(vendor, model string, in int64, tier, expected string) {
+		t.Helper()
+		at := &Provider{priceAs: vendor, terms: costs.Terms{Provider: vendor}, traits: new(traits)}
+		x := &Exchange{state: &State{Settings: Settings{Prices: costs.Builtin()}}, Model: model, estimate: in, exact: true, Endpoint: wire.Endpoint{API: wire.Chat, Metered: true}}
+		x.View.MaxOutput, x.View.ServiceTier = 1000, tier
+		e := p.estimateAt(x, Target{Provider: at})
+		if got := limits.Dollars(e.expected.USD); got != expected || e.most.USD < e.expected.USD {
+			t.Errorf("%s of %s, %d tokens, tier %q: held at $%s, at most $%s; want $%s", model, vendor, in, tier, got, limits.Dollars(e.most.USD), expected)
+		}
+	}
+	check("openai", "gpt-4o", 1000, "", "0.0125")              // 1000 × $2.50 + 1000 × $10 a million
+	check("openai", "gpt-4o", 1000, "priority", "0.02125")     // × 1.7
+	check("openai", "gpt-4o", 1000, "flex", "0.0125")          // which it may be refused
+	check("anthropic", "claude-opus-4-5", 1000, "", "0.03125") // all of the input written to the cache: × 1.25
+}

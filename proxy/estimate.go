@@ -117,18 +117,19 @@ func (p *Proxy) highest(x *Exchange, at *Provider, model string, u *limits.Use, 
 	if book == nil || !at.gpuHour.IsZero() {
 		return 0, false
 	}
-	terms := p.termsOf(x, at, model)
-	tiers := []string{""}
-	if x.View.ServiceTier != "" {
-		tiers = append(tiers, x.View.ServiceTier)
+	terms := [2]costs.Terms{p.termsOf(x, at, model)}
+	terms[1] = terms[0]
+	terms[1].Serve(x.View.ServiceTier)
+	may := terms[:1]
+	if terms[1].Tier != terms[0].Tier {
+		may = terms[:]
 	}
 	for _, meter := range [...]costs.Meter{costs.Input, write} {
 		var usage costs.Usage
 		usage.Set(meter, u.Input)
 		usage.Set(costs.Output, u.Output)
-		for _, tier := range tiers {
-			terms.Tier = tier
-			c := book.Charge(usage, terms)
+		for i := range may {
+			c := book.Charge(usage, may[i])
 			if c.Status == costs.Unpriced {
 				continue // a vendor without such a meter, or a tier that the book does not know
 			}
