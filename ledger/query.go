@@ -46,6 +46,8 @@ type Filter struct {
 	StatusMin    int               // HTTP status, inclusive
 	StatusMax    int               // HTTP status, inclusive; 0: none
 	Tags         map[string]string // an empty value: the tag is there, whatever it is
+	AllTags      string            // just these, as the tags of Costs are written; LongTags: those that are too long to group by
+	Without      []string          // names of what it has none of: customer, feature, project, key, session, tags, tag:NAME; provider, model and source: of one attempt
 }
 
 // A Query is a filter and how much of what it finds is wanted. Rows come the
@@ -274,6 +276,7 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 	equal("model", query.Model)
 	equal("route", query.Route)
 	equal("api", query.API)
+	query.without(and)
 	if cond, values := query.tried(); cond != "" {
 		and(cond, values...)
 	}
@@ -302,49 +305,6 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 	return text + " ORDER BY id DESC LIMIT ?", append(args, n)
 }
 
-// tried is the SQL for calls that have an attempt as the filter wants it, by
-// what is known of its cost by now. It is how reports count: they sum attempts.
-func (f *Filter) tried() (cond string, args []any) {
-	if f.TriedAt == "" && f.TriedModel == "" && f.CostSource == "" {
-		return "", nil
-	}
-	cond = "EXISTS (SELECT 1 FROM attempts AS a WHERE a.call_id = calls.id"
-	equal := func(column, value string) {
-		if value != "" {
-			cond, args = cond+" AND "+column+" = ?", append(args, value)
-		}
-	}
-	equal("a.provider", f.TriedAt)
-	equal("a.model", f.TriedModel)
-	equal(`coalesce((SELECT d.cost_source FROM cost_adjustments AS d WHERE d.call_id = a.call_id AND d.n = a.n ORDER BY d.seq DESC LIMIT 1),
-		a.cost_source)`, string(f.CostSource))
-	cond += ")"
-	if f.triedUnknown() {
-		cond = "(" + cond + " OR attempts = 0 AND outcome = 'interrupted')"
-	}
-	return cond, args
-}
-
-// triedUnknown says that a call whose attempts died with their process passes.
-func (f *Filter) triedUnknown() bool {
-	return f.CostSource == CostUnpriced && f.TriedAt == "" && f.TriedModel == ""
-}
-
-// matchTried is tried for a call that has its attempts.
-func (f *Filter) matchTried(c *Call) bool {
-	if f.TriedAt == "" && f.TriedModel == "" && f.CostSource == "" {
-		return true
-	}
-	is := func(want, got string) bool { return want == "" || want == got }
-	for i := range c.Attempts {
-		a := &c.Attempts[i]
-		if is(f.TriedAt, a.Provider) && is(f.TriedModel, a.Model) && is(string(f.CostSource), string(a.CostSource)) {
-			return true
-		}
-	}
-	return f.triedUnknown() && len(c.Attempts) == 0 && c.Outcome == Interrupted
-}
-
 // Match reports whether a call passes a filter whose names are resolved.
 func (f *Filter) Match(c *Call) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
@@ -353,7 +313,7 @@ func (f *Filter) Match(c *Call) bool {
 		!is(f.API, c.API) || !is(string(f.Outcome), string(c.Outcome)) {
 		return false
 	}
-	if !f.matchTried(c) || f.Wasted && c.Outcome != Interrupted && (len(c.Attempts) == 0 || !c.wasted(0)) {
+	if !f.matchTried(c) || !f.matchWithout(c) || f.Wasted && c.Outcome != Interrupted && (len(c.Attempts) == 0 || !c.wasted(0)) {
 		return false
 	}
 	if !f.Since.IsZero() && c.ID < idAt(f.Since) || !f.Until.IsZero() && c.ID >= idAt(f.Until) {
