@@ -51,6 +51,8 @@ func (f *callFlags) add(cmd *cobra.Command) {
 	flags.StringVar((*string)(&f.filter.CostSource), "cost-source", "", "only with an attempt whose cost comes from this `SOURCE`: provider, computed, estimated, free, unpriced")
 	flags.BoolVar(&f.filter.Wasted, "wasted", false, "only with an attempt whose output reached no client whole: retried, fallen back from, left, broken")
 	flags.StringVar(&f.status, "status", "", "only with this HTTP `STATUS`: 429, or 5xx for all of them")
+	flags.StringArrayVar(&f.filter.Without, "without", nil, "only without this `NAME`: customer, feature, project, key, session, tags, tag:NAME, provider, model, or source of a cost; may be repeated")
+	flags.StringVar(&f.filter.AllTags, "all-tags", "", "only with just these tags, as `JSON` in the report's form, or ~ for those too long for it")
 	flags.StringArrayVar(&f.tags, "tag", nil, "only with this tag, `NAME[=VALUE]`; may be repeated")
 }
 
@@ -92,6 +94,11 @@ func (f *callFlags) query(ctx context.Context, calls *ledger.Calls, rows *rowFla
 	case "", ledger.CostByProvider, ledger.CostComputed, ledger.CostEstimated, ledger.CostFree, ledger.CostUnpriced:
 	default:
 		return q, &failure{code: 2, err: fmt.Errorf("read --cost-source: want provider, computed, estimated, free or unpriced, got %q", q.CostSource)}
+	}
+	for _, name := range q.Without {
+		if err := ledger.CheckWithout(name); err != nil {
+			return q, &failure{code: 2, err: fmt.Errorf("read --without: %w", err)}
+		}
 	}
 	q.Filter, err = calls.Resolve(ctx, q.Filter)
 	if errors.Is(err, ledger.ErrNoSuchKey) {

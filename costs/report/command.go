@@ -7,27 +7,35 @@ import (
 	"time"
 )
 
-// callFlags are the filters of weir calls list.
+// longTags is the group of tags that are too long to group by.
+const longTags = "~"
+
+// callFlags are the filters of weir calls list. No call has a prompt so far.
 var callFlags = map[string]string{
 	"customer": "--customer", "feature": "--feature", "model": "--tried-model", "provider": "--tried-provider", "project": "--project", "key": "--key",
 	"source": "--cost-source",
 }
 
-// command lists the calls of a group of the report. It is empty where weir
-// calls list has no such filter: calls that name no customer, say.
+// command lists the calls of a group of the report, those that are in no group
+// among them.
 func (r *Report) command(by, group []string) string {
 	since, until := r.Since, r.Until
 	var flags []string
-	filter := func(name, value string) bool {
-		flag, ok := callFlags[name]
-		if tag, isTag := strings.CutPrefix(name, "tag:"); isTag {
-			flag, ok, value = "--tag", value != "~" && value != "", tag+"="+value
+	unknown := false
+	filter := func(name, value string) {
+		tag, isTag := strings.CutPrefix(name, "tag:")
+		switch {
+		case name == "prompt" && value == "": // which no call has so far
+		case value == "":
+			flags = append(flags, "--without", quote(name))
+		case isTag && value == longTags, name == "tags":
+			flags = append(flags, "--all-tags", quote(value))
+		case isTag:
+			flags = append(flags, "--tag", quote(tag+"="+value))
+		default:
+			unknown = unknown || callFlags[name] == ""
+			flags = append(flags, callFlags[name], quote(value))
 		}
-		if !ok || value == "" {
-			return false
-		}
-		flags = append(flags, flag, quote(value))
-		return true
 	}
 	for i, name := range by {
 		start, length := time.Time{}, time.Duration(0)
@@ -39,17 +47,18 @@ func (r *Report) command(by, group []string) string {
 			start, _ = time.Parse(time.RFC3339, group[i])
 			length = time.Hour
 		default:
-			if !filter(name, group[i]) {
-				return ""
-			}
+			filter(name, group[i])
 			continue
 		}
 		since, until = later(since, start), earlier(until, start.Add(length))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.filter)) {
-		if !slices.Contains(by, name) && !filter(name, r.filter[name]) {
-			return ""
+		if !slices.Contains(by, name) {
+			filter(name, r.filter[name])
 		}
+	}
+	if unknown {
+		return "" // it is of no calls
 	}
 	words := []string{"weir calls list", "--since", since.UTC().Format(time.RFC3339), "--until", until.UTC().Format(time.RFC3339)}
 	return strings.Join(append(words, flags...), " ")

@@ -82,7 +82,7 @@ type Row struct {
 	More   int // above 0: so many groups in one row
 	Sum    costs.Sum
 	Income *costs.Money // nil: unknown
-	// Command lists the row's calls; empty where there is no such filter.
+	// Command lists the row's calls; empty for what several groups add up to.
 	Command string
 
 	names map[string]string
@@ -269,7 +269,7 @@ func groupName(g string) string {
 	switch g {
 	case "":
 		return "(none)"
-	case "~":
+	case longTags:
 		return "(too many tags)"
 	}
 	return g

@@ -203,9 +203,13 @@ func TestCommands(t *testing.T) {
 	check("day", "2026-11-20", "weir calls list --since 2026-11-20T00:00:00Z --until 2026-11-21T00:00:00Z --feature chat")
 	check("day", "2026-11-19", "weir calls list --since 2026-11-19T12:00:00Z --until 2026-11-20T00:00:00Z --feature chat")
 	check("feature", "chat", list+"--feature chat")
-	check("customer", "", "")
+	check("customer", "", list+"--without customer --feature chat")
+	check("tag:an env", "", list+"--without 'tag:an env' --feature chat")
+	check("source", "", list+"--without source --feature chat")
+	check("prompt", "", list+"--feature chat")
 	check("prompt", "p", "")
-	check("tag:env", "~", "")
+	check("tag:env", "~", list+"--all-tags '~' --feature chat")
+	check("tags", `{"env":"prod"}`, list+`--all-tags '{"env":"prod"}' --feature chat`)
 }
 
 // Keys and projects are shown by their names, and named to machines by their ids.
