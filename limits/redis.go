@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,26 +23,57 @@ type RedisOptions struct {
 	Options
 	URL      string        // redis://[user:password@]host:port[/db], rediss:// for TLS, unix://; ?addr=host:port names further nodes of a cluster
 	Prefix   string        // of all keys, so that several Weirs share one server; "": "weir:"
-	Deadline time.Duration // of a step; 0: 50 ms
+	Deadline time.Duration // of a step; 0: 40 ms
+	Log      *slog.Logger  // nil: slog.Default()
+
+	// Changed is told of each change of the state; it must not block. nil: nobody is.
+	Changed func(RedisState)
+
+	// Recovered is told that Redis answers again, or that it has lost its data:
+	// the sums of budgets are to be corrected, and then done is to be called.
+	// Until then budgets are decided on in this process. It must not block. nil:
+	// they are trusted at once.
+	Recovered func(done func())
 }
 
 // Redis keeps the counts of many processes on Redis 7 or newer, or on Valkey.
-// Open it with OpenRedis.
+// Open it with OpenRedis. While Redis fails, decisions are taken in the
+// process, as each limit's OnFailure has it.
 type Redis struct {
-	store store
-	local *Memory // while Redis fails
-	stop  context.CancelFunc
+	store     store
+	local     fallback
+	late      lateQueue
+	log       *slog.Logger
+	changed   func(RedisState)
+	recovered func(done func())
+
+	replicas  atomic.Int64 // that live, this one among them
+	failing   atomic.Bool  // no step is tried
+	repairing atomic.Bool  // budgets are decided on in this process
+	failures  atomic.Int64 // of steps, in a row
+	decided   atomic.Int64 // locally, in this outage or the last one
+
+	mu     sync.Mutex // guards the following fields
+	since  time.Time  // of the state
+	why    string     // of the failure
+	last   Outage
+	repair uint64 // counts the repairs that were asked for
+	calm   int    // probes in a row that must succeed before Redis is asked again
+
+	wake chan struct{}
+	stop context.CancelFunc
+	done chan struct{} // closed when the watch has ended
 }
 
 const (
-	stepTime    = 50 * time.Millisecond // of a step
+	stepTime    = 40 * time.Millisecond // of a step: decisions are to take less than 50
 	poolSize    = 64                    // connections
 	dialTimeout = time.Second           // in the background: no call waits for longer than its step's deadline
 	prefix      = "weir:"
 )
 
-// OpenRedis returns a Redis. It does not wait for the server: an error means
-// that the URL is none.
+// OpenRedis returns a Redis. An error means that the URL is none: a server that
+// does not answer within a step's deadline is one that fails.
 func OpenRedis(o RedisOptions) (*Redis, error) {
 	stopping, stop := context.WithCancel(context.Background())
 	client, err := newClient(stopping, o.URL)
@@ -54,16 +87,37 @@ func OpenRedis(o RedisOptions) (*Redis, error) {
 	if o.Deadline == 0 {
 		o.Deadline = stepTime
 	}
-	r := &Redis{local: NewMemory(o.Options), stop: stop}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	r := &Redis{
+		log: o.Log, changed: o.Changed, recovered: o.Recovered, since: time.Now(), calm: 1,
+		wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+	}
+	r.local.memory = NewMemory(o.Options)
+	r.replicas.Store(1)
 	s := &r.store
 	s.client, s.prefix, s.deadline, s.now, s.cross, s.max = client, o.Prefix, o.Deadline, o.Now, o.Crossed, maxCounters
-	s.id = strings.ToLower(rand.Text()[:12]) + "."
+	s.id = strings.ToLower(rand.Text()[:12])
+	s.epoch.Store(new(string))
+	_, s.single = client.(*redis.Client)
+	s.later, s.known = r.later, r.known
+	if err := r.hello(stopping); err != nil {
+		r.trip(err)
+	}
+	go r.watch(stopping)
 	return r, nil
 }
 
-// Close ends the connections.
+// Close tells Redis what it was not told of yet, as far as one second goes, and
+// ends the connections.
 func (r *Redis) Close() error {
 	r.stop()
+	<-r.done
+	if !r.failing.Load() {
+		r.flush(time.Second)
+		r.store.bye()
+	}
 	return r.store.client.Close()
 }
 
@@ -127,62 +181,3 @@ func dialer(stopping context.Context, config *tls.Config) func(context.Context, 
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 }
-
-// Reserve is Limiter's.
-func (r *Redis) Reserve(ctx context.Context, d *Demand) Decision {
-	out, err := r.store.reserve(ctx, d)
-	if err != nil {
-		return r.local.Reserve(ctx, d)
-	}
-	return out
-}
-
-// TopUp is Limiter's.
-func (r *Redis) TopUp(ctx context.Context, h Hold, more, most Use) (out Decision) {
-	if h.far == nil {
-		return r.local.TopUp(ctx, h, more, most)
-	}
-	for sh := h.far; sh != nil; sh = sh.next {
-		d, err := r.store.topUp(ctx, sh, more, most)
-		if err == nil && d.Refused != nil {
-			return d
-		}
-	}
-	return Decision{Hold: h}
-}
-
-// Heartbeat is Limiter's.
-func (r *Redis) Heartbeat(h Hold) bool {
-	if h.far == nil {
-		return r.local.Heartbeat(h)
-	}
-	lives := true
-	for sh := h.far; sh != nil; sh = sh.next {
-		ok, err := r.store.heartbeat(context.Background(), sh)
-		lives = lives && (ok || err != nil)
-	}
-	return lives
-}
-
-// Settle is Limiter's.
-func (r *Redis) Settle(h Hold, used Use) { r.end(h, "settle", used) }
-
-// Release is Limiter's.
-func (r *Redis) Release(h Hold) { r.end(h, "release", Use{}) }
-
-func (r *Redis) end(h Hold, how string, used Use) {
-	if h.lease != nil {
-		r.local.end(h, &used, how == "release")
-	}
-	for sh := h.far; sh != nil; sh = sh.next {
-		_ = r.store.end(context.Background(), sh, how, &used)
-	}
-}
-
-// Correct is Limiter's.
-func (r *Redis) Correct(ctx context.Context, l *Limit, since time.Time, spent []Sum) error {
-	return errors.Join(r.local.Correct(ctx, l, since, spent), r.store.correct(ctx, l, since, spent))
-}
-
-// Status is Limiter's.
-func (r *Redis) Status(ctx context.Context) ([]Standing, error) { return r.store.status(ctx) }

@@ -15,7 +15,8 @@ type plan struct {
 	limit *Limit
 	micro Limit  // the limit with its window in microseconds: what the scripts count in
 	kind  string // as redis.lua has it
-	hash  string // of the limit's name
+	name  string
+	hash  string // of the name
 	def   string // the limit as JSON
 	flags int
 }
@@ -25,7 +26,7 @@ var kinds = [NumDimensions]string{Requests: "q", Tokens: "r", InputTokens: "r", 
 
 func newPlan(l *Limit, name, def string) *plan {
 	sum := sha256.Sum256([]byte(name))
-	p := &plan{limit: l, micro: *l, kind: kinds[l.Dimension], def: def, hash: base64.RawURLEncoding.EncodeToString(sum[:8])}
+	p := &plan{limit: l, name: name, micro: *l, kind: kinds[l.Dimension], def: def, hash: base64.RawURLEncoding.EncodeToString(sum[:8])}
 	p.micro.Window = l.Window / time.Microsecond
 	if l.Blocks() {
 		p.flags |= flagBlocks

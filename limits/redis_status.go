@@ -73,6 +73,13 @@ func (s *store) tag(ctx context.Context, project string, shared bool) (key strin
 	return key, nil
 }
 
+// forgetTags makes the process say its tags again.
+func (s *store) forgetTags() {
+	s.tags.mu.Lock()
+	defer s.tags.mu.Unlock()
+	s.tags.said = nil
+}
+
 func (s *store) tagsKey() string { return s.prefix + "{tags}" }
 
 // short is a project's name for a key: its own, where that is short and plain.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,11 @@ type store struct {
 	deadline time.Duration // of a step
 	now      func() time.Time
 	cross    func(Crossing)
-	max      int // values of a tag
+	later    func(sh *share, how string, used Use)          // is told what could not be ended
+	known    func(p *heldPart, project string, spent int64) // is told sums of money
+	epoch    atomic.Pointer[string]                         // of the counts that are trusted
+	single   bool                                           // the server is no cluster: each step sees the epoch
+	max      int                                            // values of a tag
 	plans    plans
 	tags     tags
 	skew     atomic.Int64 // nanoseconds that the server's clock is ahead of ours
@@ -43,6 +48,10 @@ type share struct {
 	shared      bool
 	parts       []heldPart
 	next        *share
+
+	mu    sync.Mutex // guards the following fields
+	extra []Hold     // of the memory that counts while Redis fails: of further attempts
+	ended bool
 }
 
 // A heldPart is what a share holds of one count.
@@ -55,10 +64,14 @@ type heldPart struct {
 // errPeriod: the server's clock is in another period of the calendar than ours.
 var errPeriod = errors.New("the server's clock is in another period")
 
+// errEmptied: the counts are not those that were there before.
+var errEmptied = errors.New("the server has lost its data")
+
 // The codes of redis.lua.
 const (
 	codeDone   = 1
 	codePeriod = -1
+	codeEpoch  = -2
 )
 
 // An answer is what redis.lua replied.
@@ -89,8 +102,13 @@ func (s *store) run(ctx context.Context, project string, shared bool, op string,
 	if s.now != nil {
 		now = s.now().UnixMicro()
 	}
+	keys, epoch := append(make([]string, 0, 2), key), ""
+	if s.single {
+		epoch = *s.epoch.Load()
+		keys = append(keys, s.epochKey())
+	}
 	began := time.Now()
-	reply, err := redisScript.Run(ctx, s.client, []string{key}, append([]any{op, now, ""}, args...)...).Slice()
+	reply, err := redisScript.Run(ctx, s.client, keys, append([]any{op, now, epoch}, args...)...).Slice()
 	if err != nil {
 		return a, fmt.Errorf("run %s: %w", op, err)
 	}
@@ -106,8 +124,11 @@ func (s *store) run(ctx context.Context, project string, shared bool, op string,
 	}
 	told, _ := reply[4].([]any)
 	s.tellExpired(project, told)
-	if a.code == codePeriod {
+	switch a.code {
+	case codePeriod:
 		return a, errPeriod
+	case codeEpoch:
+		return a, errEmptied
 	}
 	return a, nil
 }
@@ -142,28 +163,35 @@ func (s *store) reserve(ctx context.Context, d *Demand) (Decision, error) {
 		return first, err
 	}
 	second, err := s.reserveShare(ctx, d, common, true)
-	if err != nil || second.Refused != nil {
-		err = errors.Join(err, s.end(ctx, first.Hold.far, "release", &Use{}))
-	} else {
-		second.Hold.far.next = first.Hold.far
-	}
-	for i := range first.Tightest {
-		if st := first.Tightest[i]; st.Limit != nil {
-			second.Note(st)
+	if far := first.Hold.far; far != nil && second.Refused != nil {
+		if s.end(ctx, far, "release", &Use{}) != nil {
+			s.later(far, "release", Use{})
 		}
+	} else if far != nil {
+		far.next, second.Hold.far = second.Hold.far, far
 	}
-	if first.Over != nil && (second.Over == nil || severity(first.Over.Action) > severity(second.Over.Action)) {
-		second.Over = first.Over
-	}
+	second.join(&first)
 	return second, err
 }
 
-// A periodTry bounds the tries to agree with the server on the period.
+// join adds to a decision what another part of its demand said.
+func (d *Decision) join(first *Decision) {
+	for i := range first.Tightest {
+		if st := first.Tightest[i]; st.Limit != nil {
+			d.Note(st)
+		}
+	}
+	if first.Over != nil && (d.Over == nil || severity(first.Over.Action) > severity(d.Over.Action)) {
+		d.Over = first.Over
+	}
+}
+
+// periodTries bounds the tries to agree with the server on the period.
 const periodTries = 3
 
 // reserveShare reserves what is under one hash tag.
 func (s *store) reserveShare(ctx context.Context, d *Demand, rules []Rule, shared bool) (Decision, error) {
-	sh := &share{id: s.id + strconv.FormatUint(s.leases.Add(1), 36), project: d.Project, shared: shared}
+	sh := &share{id: s.id + "." + strconv.FormatUint(s.leases.Add(1), 36), project: d.Project, shared: shared}
 	if shared {
 		sh.project = ""
 	}
@@ -372,6 +400,7 @@ func (s *store) end(ctx context.Context, sh *share, how string, used *Use) error
 	}
 	for i := range min(len(sh.parts), len(a.numbers)/2) {
 		if p := &sh.parts[i]; p.plan.limit.Dimension == USD {
+			s.known(p, sh.project, a.int(2*i+1))
 			s.passed(p, sh.project, a.int(2*i), a.int(2*i+1), a.tick())
 		}
 	}

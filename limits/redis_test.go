@@ -27,6 +27,9 @@ func openRedis(t *testing.T, o limits.RedisOptions) *limits.Redis {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if s := r.State(); s.Local != 0 {
+			t.Errorf("%d decisions were not taken by Redis: %+v", s.Local, s)
+		}
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}

@@ -1,0 +1,167 @@
+package limits
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+)
+
+// A fallback decides in this process's memory while Redis fails, by each
+// limit's OnFailure.
+type fallback struct {
+	memory *Memory
+
+	mu     sync.Mutex // guards the following fields
+	shares map[*Limit]*Limit
+	of     int                  // replicas that shares are for
+	bases  map[counterKey]int64 // what was known to be spent as the outage began
+}
+
+// failWait is what a client is told to wait while a limit is closed.
+const failWait = time.Second
+
+// begin begins an outage: what is known now is what Exposure is on top of.
+func (f *fallback) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bases = map[counterKey]int64{}
+}
+
+// reserve is Limiter's, by the policies.
+func (f *fallback) reserve(ctx context.Context, d *Demand, replicas int) (out Decision) {
+	local, origin := *d, make([]*Limit, 0, len(d.Rules))
+	local.Rules = make([]Rule, 0, len(d.Rules))
+	for _, r := range d.Rules[:min(len(d.Rules), MaxRules)] {
+		l := r.Limit
+		switch l.OnFailure {
+		case Open:
+			continue
+		case Closed:
+			if out.meet(l, failWait, Failing) {
+				out.Value, out.Asked = r.Value, l.asked(d)
+			}
+			continue
+		}
+		origin = append(origin, l)
+		r.Limit = f.share(&r, d.Project, replicas)
+		local.Rules = append(local.Rules, r)
+	}
+	if out.Refused != nil {
+		return out
+	}
+	over := out.Over
+	out = f.memory.Reserve(ctx, &local)
+	f.restore(&out, local.Rules, origin)
+	if over != nil && (out.Over == nil || severity(over.Action) > severity(out.Over.Action)) {
+		out.Over = over
+	}
+	return out
+}
+
+// restore names the limits themselves in a decision on their shares. A budget
+// that its exposure closes is not spent: nobody knows.
+func (f *fallback) restore(d *Decision, rules []Rule, origin []*Limit) {
+	whole := func(l **Limit) {
+		for i := range rules {
+			if *l == rules[i].Limit {
+				*l = origin[i]
+				return
+			}
+		}
+	}
+	if d.Refused != nil {
+		whole(&d.Refused)
+		d.failing()
+	}
+	if d.Over != nil {
+		whole(&d.Over)
+	}
+	for i := range d.Tightest {
+		if s := &d.Tightest[i]; s.Limit != nil {
+			whole(&s.Limit)
+		}
+	}
+}
+
+// failing says of a refusal by a part of a limit that the limit itself would
+// not have refused that it is due to the failure.
+func (d *Decision) failing() {
+	if l := d.Refused; l.Dimension == USD && d.Why != Unpriced && d.Used+d.Asked <= l.Amount {
+		d.Why, d.Wait = Failing, failWait
+	}
+}
+
+// share is what this process may let through of a rule's limit: of a rate its
+// share of the replicas, of money what is known and the exposure.
+func (f *fallback) share(r *Rule, project string, replicas int) *Limit {
+	l := r.Limit
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l.Dimension == USD {
+		part := *l
+		part.Soft = nil // they are the whole's
+		part.Amount = max(1, min(l.Amount, f.base(r, project)+l.exposure(replicas)))
+		return &part
+	}
+	if replicas <= 1 {
+		return l
+	}
+	if f.shares == nil || f.of != replicas || len(f.shares) >= maxPlans {
+		f.shares, f.of = map[*Limit]*Limit{}, replicas
+	}
+	part := f.shares[l]
+	if part == nil {
+		c := *l
+		c.Soft = nil
+		c.Amount = max(1, l.Amount/int64(replicas))
+		c.Burst = max(1, l.burst()/int64(replicas))
+		if l.Dimension == Concurrent {
+			c.Burst = 0
+		}
+		part = &c
+		f.shares[l] = part
+	}
+	return part
+}
+
+// exposure is what a process lets through of a budget while the store fails:
+// where it is not stated, a hundredth of the amount, for all replicas.
+func (l *Limit) exposure(replicas int) int64 {
+	return max(1, cmp.Or(l.Exposure, l.Amount/100/int64(max(1, replicas))))
+}
+
+// base is what was known to be spent when the outage began. Where too many
+// values are met, the rest is taken to have spent nothing.
+func (f *fallback) base(r *Rule, project string) int64 {
+	if f.bases == nil {
+		f.bases = map[counterKey]int64{}
+	}
+	m := f.memory
+	m.mu.Lock()
+	key := m.key(r, project, m.tick())
+	known := int64(0)
+	if c := m.counters[key]; c != nil {
+		known = c.spent
+	}
+	m.unlock()
+	if at, ok := f.bases[key]; ok {
+		return at
+	}
+	if len(f.bases) < maxCounters {
+		f.bases[key] = known
+	}
+	return known
+}
+
+// know raises a budget's sum to what Redis says of it, and adds what Redis was
+// not told of yet.
+func (m *Memory) know(p *heldPart, project string, spent, more int64) {
+	m.mu.Lock()
+	defer m.unlock()
+	now := m.tick()
+	key := counterKey{p.plan.name, project, p.value, p.since}
+	c := m.counter(&key, p.plan.limit, now)
+	c.spent = max(c.spent, spent)
+	c.charge(p.plan.limit, more, now)
+}
