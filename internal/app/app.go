@@ -19,12 +19,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"weir/alerts"
 	"weir/config"
 	"weir/costs"
 	"weir/internal/mockllm"
 	"weir/internal/sqldb"
 	"weir/internal/tokens"
 	"weir/ledger"
+	"weir/limits"
 	"weir/migrations"
 	"weir/proxy"
 )
@@ -51,6 +53,9 @@ type App struct {
 	secret   []byte
 	recorder *ledger.Recorder
 	keys     *ledger.KeyRing
+	desk     *alerts.Desk
+	loops    *alerts.Watch
+	runaways chan alerts.Runaway // that wait to be stopped
 	proxy    *proxy.Proxy
 	tracer   trace.Tracer // nil: off
 	registry *prometheus.Registry
@@ -89,7 +94,7 @@ func Start(o Options) (*App, error) {
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.calls, a.cut = context.WithCancelCause(context.Background())
 	for _, step := range []func(*config.Config) error{
-		a.bind, a.openBook, a.openStore, a.openLedger, a.openTelemetry, a.startMock, a.openProxy, a.serve, a.startChores,
+		a.bind, a.openBook, a.openStore, a.openLedger, a.openAlerts, a.openTelemetry, a.startMock, a.openProxy, a.serve, a.startChores,
 	} {
 		if err := step(o.Config); err != nil {
 			a.stop()
@@ -178,6 +183,7 @@ func (a *App) openProxy(c *config.Config) (err error) {
 	}
 	a.proxy, err = proxy.New(proxy.Options{
 		Settings: settings(c, a.mockURL, a.book.Load()), Recorder: a.recorder, Keys: a.keys, Objects: ledger.NewObjects(a.db), Kept: kept,
+		Limits: a.watched(limits.NewMemory(limits.Options{Crossed: a.crossed})), Closed: a.callEnded,
 		Metrics: proxy.NewMetrics(a.registry), Tracer: a.tracer, Log: a.log,
 	})
 	if err != nil {
@@ -236,7 +242,7 @@ func (a *App) startChores(c *config.Config) error {
 
 const pruneEvery = time.Hour
 
-// prune deletes captured bodies and kept responses that have had their time.
+// prune deletes captured bodies, kept responses and alerts that have had their time.
 func (a *App) prune() {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
@@ -244,11 +250,12 @@ func (a *App) prune() {
 		now := time.Now()
 		bodies, err := ledger.PruneBodies(a.stopping, a.db, now.Add(-a.config.Load().Capture.Retention))
 		responses, err2 := ledger.PruneResponses(a.stopping, a.db, now)
+		_, err3 := alerts.Prune(a.stopping, a.db, now.Add(-alerts.KeepTime))
 		if a.stopping.Err() != nil {
 			return
 		}
-		if err := errors.Join(err, err2); err != nil {
-			a.log.Error("old bodies or responses stay", "err", err)
+		if err := errors.Join(err, err2, err3); err != nil {
+			a.log.Error("old bodies, responses or alerts stay", "err", err)
 		}
 		if bodies+responses > 0 {
 			a.log.Info("old bodies and responses deleted", "calls", bodies, "responses", responses)

@@ -86,6 +86,8 @@ func (a *App) apply(c *config.Config) error {
 	if err := a.proxy.Apply(settings(c, a.mockURL, book)); err != nil {
 		return err
 	}
+	a.desk.Apply(Webhooks(c))
+	a.loops.Apply(runaway(c))
 	a.data.names.Store(newNames(old.Listen, c.Hosts))
 	a.admin.names.Store(newNames(old.Admin.Listen, c.Admin.Hosts))
 	if a.o.Level != nil {

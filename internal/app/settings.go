@@ -20,6 +20,7 @@ func settings(c *config.Config, mockURL string, b *costs.Book) proxy.Settings {
 		Responses: proxy.ResponsesSettings{State: c.Responses.State, Retention: c.Responses.Retention},
 	}
 	s.Models, s.Prices, s.Limits = slices.Clone(c.Models), b, Limits(c)
+	s.WatchPrompts = c.Alerts.Runaway.Repeats > 0
 	for i := range c.Providers {
 		p := provider(&c.Providers[i], mockURL)
 		t := PriceTerms(&c.Providers[i], b)
