@@ -63,7 +63,7 @@ var webhookShape = object(
 	key("secret", "Bodies are signed with it, as Standard Webhooks say: whsec_ and base64, or any text.", secret, webhookSecret),
 	fileOf("secret", webhookSecret),
 	key("headers", "Headers sent with each alert.", lookup(secret), func(w *Webhook) *map[string]Secret { return &w.Headers }),
-	key("kinds", "Only alerts of these kinds: "+strings.Join(alertKinds, ", ")+". Default: all.", list(chosen(alertKinds, nil)), func(w *Webhook) *[]string { return &w.Kinds }),
+	key("kinds", "Only alerts of these kinds: "+strings.Join(alertKinds, ", ")+". Default: all.", list(chosen(alertKinds)), func(w *Webhook) *[]string { return &w.Kinds }),
 )
 
 var runawayShape = object(

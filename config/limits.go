@@ -2,21 +2,35 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"weir/costs"
 )
 
-// A Limit is one entry of limits: ceilings for each value of one scope.
+// A Limit is one entry of limits: ceilings for each value of one scope. Money
+// is in billionths of a dollar.
 type Limit struct {
-	Scope  string // a name of limitScopes
-	Tag    string // the tag's name, for scope tag
-	Rates  [len(rates)]int64
-	Slots  int64  // calls at once; 0: no limit
-	Burst  int64  // of the one rate; 0: the rate's own amount
-	Action string // block, warn, shadow
+	Scope     string // a name of limitScopes
+	Tag       string // the tag's name, for scope tag
+	Value     string // the one value that it is for; "": each
+	Rates     [len(rates)]int64
+	Slots     int64               // calls at once; 0: no limit
+	USD       [len(periods)]int64 // budgets; 0: no limit
+	Zone      *time.Location      // of the budgets' periods; nil: UTC
+	Burst     int64               // of the one rate; 0: the rate's own amount
+	Action    string              // block, queue, downgrade, warn, shadow
+	Patience  time.Duration       // of queue
+	Instead   string              // the model of downgrade
+	Strict    bool                // hold the most that a call may use
+	Unpriced  int64               // what an attempt of unknown price counts in the budgets; 0: it is refused
+	Soft      []int               // percents that are told when they are passed; nil: of budgets 50, 80, 100
+	OnFailure string              // local, open, closed; "": local
+	Exposure  int64               // what a process lets through of a budget while the store of the counts fails; 0: a default
 }
 
 // A Rate is one dimension of a Limit in a window.
@@ -54,9 +68,22 @@ func (l *Limit) All(yield func(Rate, int64) bool) {
 	}
 }
 
+// periods are those of Limit.USD, in order.
+var periods = [...]string{"day", "week", "month"}
+
+// Budgets calls yield with every period that has a budget and its amount.
+func (l *Limit) Budgets(yield func(period string, nano int64) bool) {
+	for i, n := range l.USD {
+		if n > 0 && !yield(periods[i], n) {
+			return
+		}
+	}
+}
+
 var (
-	limitScopes  = []string{"global", "project", "key", "customer", "feature", "user", "session", "tag", "model", "provider", "target"}
-	limitActions = []string{"block", "warn", "shadow"}
+	limitScopes   = []string{"global", "project", "key", "customer", "feature", "user", "session", "tag", "model", "provider", "target"}
+	limitActions  = []string{"block", "queue", "downgrade", "warn", "shadow"}
+	limitFailures = []string{"local", "open", "closed"}
 )
 
 // maxCount is what limits.MaxAmount is.
@@ -86,100 +113,116 @@ func parseCount(s string) (int64, error) {
 	return v.Num().Int64(), nil
 }
 
-// chosen is one of the words of this version; those of later ones are refused by name.
-func chosen(now, later []string) shape[string] {
+// chosen is one of a few words.
+func chosen(now []string) shape[string] {
 	return word("one of "+strings.Join(now, ", "), strings.Join(now, "|"), nil, func(s string) (string, error) {
-		switch {
-		case slices.Contains(now, s):
+		if slices.Contains(now, s) {
 			return s, nil
-		case slices.Contains(later, s):
-			return "", fmt.Errorf("%s: not in this version", s)
 		}
 		return "", fmt.Errorf("want one of %s, got %q%s", strings.Join(now, ", "), clip(s), meant(s, now))
 	}, func(s string) any { return s })
 }
 
-var limitShape = object(limitProperties()...)
+// The scale of budgets.
+const (
+	dollar = 1_000_000_000
+	maxUSD = 9_000_000 * dollar // what limits.MaxUSD is
+)
+
+var budget = word("an amount of dollars", `\$?\d+(\.\d+)?`, []any{schema{"type": "number", "exclusiveMinimum": 0, "maximum": 9_000_000}}, parseBudget, showBudget)
+
+// parseBudget reads $25 and $0.50: more than 0, and whole billionths.
+func parseBudget(s string) (int64, error) {
+	bad := fmt.Errorf("want dollars like $25 or $0.50, more than 0 and at most $9000000, got %q", clip(s))
+	if strings.Trim(s, "$.0123456789") != "" {
+		return 0, bad
+	}
+	m, err := costs.ParseUSD(s)
+	if err != nil {
+		return 0, bad
+	}
+	nano, atto := m.Parts()
+	if m.Sign() <= 0 || nano > maxUSD || nano == maxUSD && atto > 0 {
+		return 0, bad
+	}
+	if atto != 0 {
+		return 0, fmt.Errorf("want dollars of at most 9 decimals, got %q", clip(s))
+	}
+	return nano, nil
+}
+
+func showBudget(nano int64) any {
+	if nano == 0 {
+		return ""
+	}
+	return "$" + costs.MoneyOf(nano, 0).String()
+}
+
+var zone = word("a time zone", `[A-Za-z0-9_+/-]+`, nil, parseZone, func(z *time.Location) any {
+	if z == nil {
+		return ""
+	}
+	return z.String()
+})
+
+// parseZone reads an IANA name. The zone of the machine is none: two machines
+// that share a budget would have two.
+func parseZone(s string) (*time.Location, error) {
+	z, err := time.LoadLocation(s)
+	if err != nil || s == "Local" {
+		return nil, fmt.Errorf("want a time zone like UTC or Europe/Berlin, got %q", clip(s))
+	}
+	return z, nil
+}
+
+var percent = word("a percentage", `\d{1,3} ?%?`, []any{schema{"type": "integer", "minimum": 1, "maximum": 100}}, func(s string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(s, "%")))
+	if err != nil || n < 1 || n > 100 || s[0] == '+' {
+		return 0, fmt.Errorf("want 1%% to 100%%, got %q", clip(s))
+	}
+	return n, nil
+}, func(n int) any { return strconv.Itoa(n) + "%" })
+
+// limitShape shows only what was written: an entry has many keys, and few of
+// them.
+var limitShape = func() shape[Limit] {
+	s := object(limitProperties()...)
+	show := s.show
+	s.show = func(l Limit) any {
+		all := show(l).(map[string]any)
+		maps.DeleteFunc(all, func(name string, v any) bool {
+			return name == "soft" && l.Soft == nil || v == "" || v == "0s" || v == int64(0) || v == "off"
+		})
+		return all
+	}
+	return s
+}()
 
 func limitProperties() []property[Limit] {
 	all := []property[Limit]{
-		key("scope", "What is counted apart: "+strings.Join(limitScopes, ", ")+".", chosen(limitScopes, nil), func(l *Limit) *string { return &l.Scope }),
+		key("scope", "What is counted apart: "+strings.Join(limitScopes, ", ")+".", chosen(limitScopes), func(l *Limit) *string { return &l.Scope }),
 		key("tag", "For scope tag: the name of the tag.", text, func(l *Limit) *string { return &l.Tag }),
+		key("value", "The one value that it is for: a key's id or name, a customer … For that it takes the place of the entry without a value. Default: each value.", text, func(l *Limit) *string { return &l.Value }),
 		key("concurrent", "Calls at once.", count, func(l *Limit) *int64 { return &l.Slots }),
 		key("burst", "How much of the entry's one rate may come at once. Default: its amount.", count, func(l *Limit) *int64 { return &l.Burst }),
-		key("action", "What happens when it is reached: block (a 429), warn (the call goes on, the log says so), shadow (it is only counted). Default block.", chosen(limitActions, []string{"queue", "downgrade"}), func(l *Limit) *string { return &l.Action }),
+		key("action", "What happens when it is reached: block (a 429), queue (the call waits, see queue), downgrade (to the model downgrade_to), warn (the call goes on, the log says so), shadow (it is only counted). Default block.",
+			chosen(limitActions), func(l *Limit) *string { return &l.Action }),
+		key("queue", "For action queue: how long a call waits for room. Default 10s.", duration, func(l *Limit) *time.Duration { return &l.Patience }),
+		key("downgrade_to", "For action downgrade: the model that the call goes on with.", text, func(l *Limit) *string { return &l.Instead }),
+		key("zone", "The time zone of the budgets' days, weeks and months, such as Europe/Berlin. Default UTC.", zone, func(l *Limit) **time.Location { return &l.Zone }),
+		key("strict", "Of tokens and dollars: hold the most that a call may use, not what it is expected to. Default off.", onOff, func(l *Limit) *bool { return &l.Strict }),
+		key("unpriced", "Of budgets: what an attempt whose price is not known counts. Default: such calls are refused.", budget, func(l *Limit) *int64 { return &l.Unpriced }),
+		key("soft", "Percents that are told to alerts.webhooks when they are passed, ascending; [] is none. Default: of budgets 50%, 80%, 100%.", list(percent), func(l *Limit) *[]int { return &l.Soft }),
+		key("on_store_failure", "While the store of the counts fails: local (each process counts its share), open (calls go on), closed (they are refused). Default local.",
+			chosen(limitFailures), func(l *Limit) *string { return &l.OnFailure }),
+		key("exposure", "Of budgets, with on_store_failure local: what each process lets through on top of what is known while the store of the counts fails. Default: a hundredth of the budget, for all processes together.", budget, func(l *Limit) *int64 { return &l.Exposure }),
 	}
 	for i, r := range rates {
 		doc := strings.ToUpper(r.Dimension[:1]) + strings.ReplaceAll(r.key()[1:], "_", " ") + "."
 		all = append(all, key(r.key(), doc, count, func(l *Limit) *int64 { return &l.Rates[i] }))
 	}
-	for _, later := range []string{"usd_per_day", "usd_per_week", "usd_per_month", "zone", "soft", "on_store_failure"} {
-		all = append(all, absent[Limit](later))
+	for i, p := range periods {
+		all = append(all, key("usd_per_"+p, "Dollars a calendar "+p+", such as $25: a budget.", budget, func(l *Limit) *int64 { return &l.USD[i] }))
 	}
 	return all
-}
-
-// validateLimits checks what one value alone cannot show.
-func (c *Config) validateLimits(d *decoder) {
-	seen := map[string]int{}
-	for i := range c.Limits {
-		l := &c.Limits[i]
-		where := "limits[" + strconv.Itoa(i) + "]"
-		if l.Action == "" {
-			l.Action = "block"
-		}
-		switch {
-		case l.Scope == "":
-			if _, said := d.lines[&l.Scope]; !said {
-				d.at(l, "scopes: "+strings.Join(limitScopes, ", "), "%s: scope is missing", where)
-			}
-			continue
-		case l.Scope == "tag" && l.Tag == "":
-			d.at(l, "write tag: NAME", "%s: scope tag needs the name of the tag", where)
-		case l.Scope != "tag" && l.Tag != "":
-			d.at(&l.Tag, "", "%s.tag: it is for scope tag", where)
-		}
-		names := c.limitNames(d, where, l)
-		for _, name := range names {
-			full := l.Scope + " " + l.Tag + " " + name
-			if before, twice := seen[full]; twice {
-				d.at(l, "one ceiling for each scope and dimension", "%s: %s %s is limited in line %d already", where, l.Scope, name, before)
-			}
-			seen[full] = d.lines[l]
-		}
-	}
-	if len(c.Limits) > 0 && c.countLimits() > maxLimits {
-		d.at(&c.Limits, "", "limits: %d ceilings: want at most %d", c.countLimits(), maxLimits)
-	}
-}
-
-// maxLimits is how many ceilings one call can have.
-const maxLimits = 32
-
-func (c *Config) countLimits() (n int) {
-	for i := range c.Limits {
-		for range c.Limits[i].All {
-			n++
-		}
-		n += int(min(c.Limits[i].Slots, 1))
-	}
-	return n
-}
-
-// limitNames are the dimensions that an entry limits.
-func (c *Config) limitNames(d *decoder, where string, l *Limit) (names []string) {
-	for r := range l.All {
-		names = append(names, r.key())
-	}
-	n := len(names)
-	if l.Slots > 0 {
-		names = append(names, "concurrent")
-	}
-	if len(names) == 0 && len(d.problems) == 0 {
-		d.at(l, "requests_per_minute, tokens_per_minute, concurrent and the like", "%s: it limits nothing", where)
-	}
-	if l.Burst > 0 && n != 1 {
-		d.at(&l.Burst, "give each rate an entry of its own", "%s.burst: it belongs to one rate, and the entry has %d", where, n)
-	}
-	return names
 }

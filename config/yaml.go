@@ -18,7 +18,7 @@ import (
 // wrong with it.
 type decoder struct {
 	file     string
-	env      Env
+	env      Env         // nil: variables are not expanded
 	path     []string    // of keys, to the node at hand
 	lines    map[any]int // pointer to a field → the line it was written at
 	nodes    int         // looked at so far, aliases counted each time
@@ -144,6 +144,9 @@ func (d *decoder) scalar(n *yaml.Node, want string) (text string, ok bool) {
 	}
 	if isNull(n) {
 		return "", true
+	}
+	if d.env == nil {
+		return strings.TrimSpace(n.Value), true
 	}
 	text, err := expand(unmask(n.Value), d.env, 0)
 	if err != nil {

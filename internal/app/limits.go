@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 
 	"weir/config"
@@ -10,25 +11,37 @@ import (
 
 // Limits are the ceilings of a configuration, one by one.
 func Limits(c *config.Config) (out []*limits.Limit) {
-	dimensions := map[string]limits.Dimension{
-		"requests": limits.Requests, "tokens": limits.Tokens,
-		"input_tokens": limits.InputTokens, "output_tokens": limits.OutputTokens,
-	}
 	for i := range c.Limits {
-		l := &c.Limits[i]
-		one := limits.Limit{Scope: limits.Scope(l.Scope), Tag: l.Tag, Action: limits.Action(l.Action)}
-		for rate, amount := range l.All {
-			r := one
-			r.Dimension, r.Window, r.Amount, r.Burst = dimensions[rate.Dimension], rate.Window, amount, l.Burst
-			out = append(out, &r)
-		}
-		if l.Slots > 0 {
-			slots := one
-			slots.Dimension, slots.Amount = limits.Concurrent, l.Slots
-			out = append(out, &slots)
+		for _, one := range c.Limits[i].Ceilings() {
+			out = append(out, ceiling(&one))
 		}
 	}
 	return out
+}
+
+var dimensions = map[string]limits.Dimension{
+	"requests": limits.Requests, "tokens": limits.Tokens,
+	"input_tokens": limits.InputTokens, "output_tokens": limits.OutputTokens,
+}
+
+// ceiling is one of a configuration's as limiters know it.
+func ceiling(c *config.Ceiling) *limits.Limit {
+	l := &limits.Limit{
+		Scope: limits.Scope(c.Scope), Tag: c.Tag, Value: c.Value,
+		Action: limits.Action(c.Action), Patience: c.Patience, Instead: c.Instead,
+		Zone: c.Zone, Strict: c.Strict, Ceiling: c.Unpriced, Soft: c.Soft,
+		OnFailure: limits.OnFailure(cmp.Or(c.OnFailure, string(limits.Local))), Exposure: c.Exposure,
+	}
+	for rate, amount := range c.All {
+		l.Dimension, l.Window, l.Amount, l.Burst = dimensions[rate.Dimension], rate.Window, amount, c.Burst
+	}
+	for period, nano := range c.Budgets {
+		l.Dimension, l.Period, l.Amount = limits.USD, limits.Period(period), nano
+	}
+	if c.Slots > 0 {
+		l.Dimension, l.Amount = limits.Concurrent, c.Slots
+	}
+	return l
 }
 
 // limits are how the limits stand that are in use, for the console.
