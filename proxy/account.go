@@ -95,6 +95,8 @@ func (a *attempt) readStream(o wire.StreamOptions) {
 // reading is what the reply has said so far.
 func (a *attempt) reading() wire.Reading {
 	switch {
+	case a.results != nil:
+		return a.results.reading()
 	case a.batch != nil:
 		return a.batch.reading
 	case a.stream != nil:
@@ -184,6 +186,8 @@ func (a *attempt) charge(r *wire.Reading) ledger.Charge {
 	switch {
 	case a.api == wire.CountTokens: // which no vendor bills
 		charge = costs.Charge{Status: costs.Free}
+	case a.results != nil:
+		charge = a.results.bill.Charge()
 	case s.Prices != nil:
 		charge = s.Prices.ChargeReading(&used, terms)
 	}

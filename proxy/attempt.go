@@ -38,6 +38,7 @@ type attempt struct {
 	gone    bool         // the client has gone; the rest is read for its usage
 	settled bool
 	carry   *carriage  // across dialects; nil: the bytes pass
+	results *results   // reads a batch's results; nil: the reply is none
 	batch   *embedding // a request for embeddings that is not passed as it came; else nil
 	anew    *Body      // the request's body, where it goes without what Weir has put into it
 }

@@ -56,6 +56,9 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 	if a.x.Endpoint.JSON || a.x.Endpoint.Metered || a.makesObject() || a.runsOn() && a.c.p.background.awaits(a.c.r.Context(), a.x.Endpoint.ID) {
 		a.readWhole()
 	}
+	if a.readsResults() {
+		a.readResults()
+	}
 	if a.c.r.Method == http.MethodHead || a.resp.StatusCode == http.StatusNotModified {
 		return a.answer(nil)
 	}
@@ -71,7 +74,7 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 	if err != nil {
 		return a.cut(err)
 	}
-	a.whole.Feed(buf)
+	a.meter(buf)
 	if bad := wire.CheckReply(a.api, a.resp.Header.Get("Content-Type"), buf, whole, a.whole); bad != nil {
 		f := a.invalid(bad.Error())
 		f.otherwise = a.otherwise(a.resp.StatusCode, buf)
@@ -86,7 +89,7 @@ func (a *attempt) relayWhole(body io.Reader) *failure {
 // isJSON reports whether the reply is JSON: by its API, or, where what was
 // asked decides (a transcription may be text), by what it says of itself.
 func (a *attempt) isJSON() bool {
-	return a.x.Endpoint.JSON || (a.x.Endpoint.Metered || a.whole != nil && a.runsOn()) && strings.HasPrefix(a.resp.Header.Get("Content-Type"), "application/json")
+	return a.results != nil || a.x.Endpoint.JSON || (a.x.Endpoint.Metered || a.whole != nil && a.runsOn()) && strings.HasPrefix(a.resp.Header.Get("Content-Type"), "application/json")
 }
 
 // believed is how large a reply may claim to be, in bytes, to be given the
@@ -141,6 +144,9 @@ func (a *attempt) finish(n int) {
 		c.Outcome, c.ErrorClass = ledger.Aborted, string(ClientGone)
 	}
 	c.BytesOut = a.x.reply.bytes() + int64(n)
+	if a.results != nil {
+		a.results.end()
+	}
 	a.settle()
 	a.c.p.closeCall(a.x)
 	a.x.tellCost()
@@ -242,6 +248,8 @@ func (a *attempt) ended() bool {
 func (a *attempt) meter(piece []byte) {
 	switch {
 	case len(piece) == 0:
+	case a.results != nil:
+		a.results.lines.Feed(piece)
 	case a.stream != nil:
 		a.stream.Feed(piece)
 	case a.whole != nil:

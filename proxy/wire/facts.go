@@ -251,6 +251,8 @@ func (f *facts) rootMember(k key, span Span, raw []byte) {
 		}
 	case keyStopReason, keyStatus:
 		f.stop(k, raw)
+	case keyProcessingStatus:
+		f.read.Pending = f.api == Batches && string(raw) != `"ended"`
 	case keyCode:
 		f.rootCode = text(raw)
 		f.rootStatus = integer(raw)

@@ -146,6 +146,7 @@ const (
 	keyPredictedMS
 	keyRequestCounts
 	keyCompleted
+	keyProcessingStatus
 	numKeys
 )
 
@@ -260,6 +261,7 @@ var keyNames = [numKeys]string{
 	keyPredictedMS:               "predicted_ms",
 	keyRequestCounts:             "request_counts",
 	keyCompleted:                 "completed",
+	keyProcessingStatus:          "processing_status",
 	keyObfuscation:               "obfuscation",
 	keyModalities:                "modalities",
 	keyResponseModalities:        "responseModalities",
