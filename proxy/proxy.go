@@ -91,6 +91,7 @@ func New(o Options) (*Proxy, error) {
 		p.metrics = NewMetrics(nil)
 	}
 	p.metrics.watch(p.recorder)
+	p.metrics.watchUpstreams(p)
 	p.tokens.load(tokens.O200k)
 	p.handler = chain(p.relay, p.identify, p.read, p.admit)
 	return p, p.Apply(o.Settings)

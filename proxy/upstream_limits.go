@@ -81,11 +81,14 @@ type allowance struct {
 	marks  [2]mark    // of sent, some time ago
 	open   amounts    // of calls that have no answer yet
 	quotas [measures]quota
-	stop   stop      // of all calls
-	large  stop      // of calls that are as large as the one refused
-	steps  time.Time // until then its amounts are taken to come back all at once
-	doubt  time.Time // until then its quotas are not believed: it took what they would not allow
-	probe  time.Time // when a call is let through to see whether the quotas are true
+	stop   stop          // of all calls
+	large  stop          // of calls that are as large as the one refused
+	steps  time.Time     // until then its amounts are taken to come back all at once
+	doubt  time.Time     // until then its quotas are not believed: it took what they would not allow
+	kept   time.Time     // when the quotas last kept a call away; zero: others like it went on since
+	size   int64         // the fewest tokens of those that were kept away
+	probe  time.Time     // when one is let through to see whether the quotas are true
+	every  time.Duration // between two such; 0: none has been yet
 }
 
 // A quota is one measure's, as the upstream last said, less what was sent
@@ -142,7 +145,10 @@ func (l *allowance) take(now time.Time, need amounts) (t ticket, wait time.Durat
 		return t, wait
 	}
 	wait = l.lacks(now, &need)
-	if wait > 0 && !l.probes(now) {
+	switch {
+	case wait == 0 && need[ofTokens] >= l.size:
+		l.kept = time.Time{}
+	case wait > 0 && !l.probes(now, need[ofTokens]):
 		return t, wait
 	}
 	if now.Sub(l.marks[1].at) > overtaking {
@@ -178,14 +184,20 @@ func (l *allowance) lacks(now time.Time, need *amounts) (wait time.Duration) {
 	return wait
 }
 
-// probes reports whether the quotas have kept calls away for long enough.
-func (l *allowance) probes(now time.Time) bool {
-	late := now.Sub(l.probe)
-	if late < 0 {
+// probes reports whether the quotas have kept calls away for so long that one
+// is to be sent all the same: ten seconds, then twice as long each time.
+func (l *allowance) probes(now time.Time, tokens int64) bool {
+	if now.Sub(l.kept) > doubtLasts {
+		l.every = max(l.every, doubtAfter)
+		l.probe, l.size = now.Add(l.every), tokens
+	}
+	l.kept, l.size = now, min(l.size, tokens)
+	if now.Before(l.probe) {
 		return false
 	}
-	l.probe = now.Add(doubtAfter)
-	return late < doubtAfter // else nothing was kept away for a while
+	l.every = min(2*l.every, doubtLasts)
+	l.probe = now.Add(l.every)
+	return true
 }
 
 // send counts what is sent; sign -1: what was not, after all.
@@ -257,7 +269,7 @@ func (l *allowance) hear(w *word, t *ticket, accepted bool, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.probe && accepted {
-		l.doubt = now.Add(doubtLasts)
+		l.doubt, l.every = now.Add(doubtLasts), 0
 	}
 	t.close()
 	for i := range w {

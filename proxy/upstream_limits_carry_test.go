@@ -48,7 +48,7 @@ func TestFullTargetIsPassedOver(t *testing.T) {
 			}
 		}
 		a.asked(t, 1)
-		if got := figures(t, registry); !strings.Contains(got, `weir_upstream_limit_total{action="avoided",provider="a"} 2`) {
+		if got := figures(t, registry); !strings.Contains(got, `weir_upstream_limit_total{action="avoided",provider="a"} 2`) || strings.Contains(got, "left_ratio") {
 			t.Errorf("%s: figures:\n%s", what, got)
 		}
 	}
@@ -60,11 +60,15 @@ func TestFullTargetIsPassedOver(t *testing.T) {
 
 // Clients see what the upstream says of its limits.
 func TestUpstreamLimitHeadersPass(t *testing.T) {
-	v := newVendor(t, leaving("41", "60", "19s"))
-	g := newRig(t, Settings{Providers: []ProviderSettings{openaiNamed("a", v)}})
+	registry := prometheus.NewRegistry()
+	v := newVendor(t, leaving("45", "60", "15h"))
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiNamed("a", v)}}, func(o *Options) { o.Metrics = NewMetrics(registry) })
 	resp, _ := g.chat()
-	if h := resp.Header; h.Get("X-Ratelimit-Remaining-Requests") != "41" || h.Get("X-Ratelimit-Reset-Requests") != "19s" {
+	if h := resp.Header; h.Get("X-Ratelimit-Remaining-Requests") != "45" || h.Get("X-Ratelimit-Reset-Requests") != "15h" {
 		t.Errorf("headers %v", resp.Header)
+	}
+	if got := figures(t, registry); !strings.Contains(got, `weir_upstream_limit_left_ratio{measure="requests",provider="a"} 0.75`) {
+		t.Errorf("figures:\n%s", got)
 	}
 }
 

@@ -130,6 +130,10 @@ func TestDoubt(t *testing.T) {
 		probe = took(t, &l, oneCall, 0)
 		l.hear(&out, &probe, false, time.Now()) // it was refused: the header is true
 		took(t, &l, oneCall, time.Minute)
+		time.Sleep(2*doubtAfter - time.Second)
+		took(t, &l, oneCall, time.Minute-2*doubtAfter+time.Second)
+		time.Sleep(time.Second)
+		took(t, &l, oneCall, 0)
 	})
 }
 
