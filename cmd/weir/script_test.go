@@ -27,13 +27,14 @@ func TestMain(m *testing.M) {
 //	await URL                      waits until it answers
 //	fetch STATUS URL [BODY [HEADER VALUE]...]
 //
-// $DATA and $ADMIN are free addresses for the two listeners.
+// $DATA and $ADMIN are free addresses for the two listeners, $MOCK for an upstream.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DATA", freeAddress(t))
 			e.Setenv("ADMIN", freeAddress(t))
+			e.Setenv("MOCK", freeAddress(t))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
