@@ -121,7 +121,7 @@ type Target struct {
 }
 
 // Timeouts of a route. Zero: the data plane's defaults.
-type Timeouts struct{ Connect, TTFT, Idle, Total time.Duration }
+type Timeouts struct{ Connect, TTFT, Idle, Total, Room time.Duration }
 
 // Capture says which bodies are kept, how much of each, and for how long.
 type Capture struct {

@@ -193,6 +193,7 @@ func TestRouteProblems(t *testing.T) {
 	check("{model: x, targets: [{provider: a}], retries: 99}", `f:3: routes[0].retries: want at most 10`)
 	check("{model: x, targets: [{provider: a}], timeouts: {tftt: 1s}}", `f:3: routes[0].timeouts: unknown key "tftt" (did you mean "ttft"?)`)
 	check("{model: x, targets: [{provider: a}], timeouts: {total: 0}}", `f:3: routes[0].timeouts: want more than 0`)
+	check("{model: x, targets: [{provider: a}], timeouts: {room: 0}}", `f:3: routes[0].timeouts.room: want more than 0`)
 	check("{model: x, targets: [{provider: a}], hedge: 1s}", `f:3: routes[0].hedge: not in this version`)
 }
 
@@ -380,7 +381,7 @@ providers: {o: {kind: openai, api_key: CANARY3, headers: {x-key: CANARY4}}}
 	if b, err = json.Marshal(c.Redacted()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"timeouts":{"connect":"3s","idle":"45s","total":"30m","ttft":"1m (streams only)"}`, `"drain":{"bytes":"1MiB","time":"5s"}`} {
+	for _, want := range []string{`"timeouts":{"connect":"3s","idle":"45s","room":"2s","total":"30m","ttft":"1m (streams only)"}`, `"drain":{"bytes":"1MiB","time":"5s"}`} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("the defaults in effect do not show: no %s in %s", want, b)
 		}

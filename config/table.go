@@ -131,6 +131,7 @@ var timeoutsShape = object(
 	key("ttft", "On a stream: to the first content, default 60s. On a plain call: to the headers, only where written.", standing(duration, "1m (streams only)"), func(t *Timeouts) *time.Duration { return &t.TTFT }),
 	key("idle", "Between two reads of a stream. Default 30s.", standing(duration, "30s"), func(t *Timeouts) *time.Duration { return &t.Idle }),
 	key("total", "The whole call. Default 30m.", standing(duration, "30m"), func(t *Timeouts) *time.Duration { return &t.Total }),
+	key("room", "For a provider that has said that its own limit is reached, where no other target is left. Default 2s.", standing(duration, "2s"), func(t *Timeouts) *time.Duration { return &t.Room }),
 )
 
 var captureShape = object(

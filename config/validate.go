@@ -236,6 +236,9 @@ func (c *Config) validateRoute(d *decoder, i int) {
 		d.at(&r.Retries, "", "%s.retries: want at most 10", where)
 	}
 	d.positive(where+".timeouts", &r.Timeouts.Connect, &r.Timeouts.TTFT, &r.Timeouts.Idle, &r.Timeouts.Total)
+	if room := &r.Timeouts.Room; d.lines[room] != 0 && *room == 0 {
+		d.at(room, "1ms is as good as not to wait", "%s.timeouts.room: want more than 0", where)
+	}
 	c.validateTargets(d, where, r)
 	c.warnDialects(d, where, r)
 }

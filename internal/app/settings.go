@@ -30,7 +30,7 @@ func settings(c *config.Config, mockURL string, b *costs.Book) proxy.Settings {
 	for _, r := range c.Routes {
 		s.Routes = append(s.Routes, proxy.RouteSettings{
 			Model: r.Model, Targets: targets(r.Targets), Fallbacks: targets(r.Fallbacks), Retries: r.Retries, Lossy: r.Lossy,
-			Timeouts: proxy.Timeouts{Connect: r.Timeouts.Connect, TTFT: r.Timeouts.TTFT, Idle: r.Timeouts.Idle, Total: r.Timeouts.Total},
+			Timeouts: proxy.Timeouts{Connect: r.Timeouts.Connect, TTFT: r.Timeouts.TTFT, Idle: r.Timeouts.Idle, Total: r.Timeouts.Total, Room: r.Timeouts.Room},
 		})
 	}
 	return s
