@@ -14,12 +14,17 @@ type ruleSet struct {
 	money   bool         // some of them are budgets
 }
 
-// A ruleGroup is the limits of one scope and measure. What is said of one
-// value takes the place of what is said of each.
+// A ruleGroup is the limits of one scope, measure and action. What is said of
+// one value takes the place of what is said of each, whatever its zone.
 type ruleGroup struct {
-	name string // Limit.Name(), made once
-	each *limits.Limit
-	of   map[string]*limits.Limit
+	each *namedLimit
+	of   map[string]*namedLimit
+}
+
+// A namedLimit is a limit and its Name(), made once.
+type namedLimit struct {
+	*limits.Limit
+	name string
 }
 
 // newRuleSet compiles limits.
@@ -27,10 +32,12 @@ func newRuleSet(list []*limits.Limit) (s ruleSet) {
 	groups := map[string]*ruleGroup{}
 	for _, l := range list {
 		s.money = s.money || l.Dimension == limits.USD
-		name := l.Name()
+		zoneless := *l
+		zoneless.Zone = nil
+		name := zoneless.Name()
 		g := groups[name]
 		if g == nil {
-			g = &ruleGroup{name: name, of: map[string]*limits.Limit{}}
+			g = &ruleGroup{of: map[string]*namedLimit{}}
 			groups[name] = g
 			switch {
 			case !l.Scope.Shared():
@@ -42,10 +49,10 @@ func newRuleSet(list []*limits.Limit) (s ruleSet) {
 			}
 		}
 		if l.Value != "" {
-			g.of[l.Value] = l
+			g.of[l.Value] = &namedLimit{l, l.Name()}
 			continue
 		}
-		g.each = l
+		g.each = &namedLimit{l, l.Name()}
 	}
 	return s
 }
@@ -53,16 +60,16 @@ func newRuleSet(list []*limits.Limit) (s ruleSet) {
 // any is one of the group's limits, for what they have in common.
 func (g *ruleGroup) any() *limits.Limit {
 	if g.each != nil {
-		return g.each
+		return g.each.Limit
 	}
 	for _, l := range g.of {
-		return l
+		return l.Limit
 	}
 	return nil
 }
 
-// limit is the one for a value, or for a thing of that name.
-func (g *ruleGroup) limit(value, name string) *limits.Limit {
+// limit is the one for a value, or for a thing of that name; nil: none.
+func (g *ruleGroup) limit(value, name string) *namedLimit {
 	if l := g.of[value]; l != nil {
 		return l
 	}
@@ -82,7 +89,7 @@ func (x *Exchange) rules(groups []*ruleGroup, t *Target) []limits.Rule {
 			continue
 		}
 		if l := g.limit(value, name); l != nil {
-			out = append(out, limits.Rule{Limit: l, Name: g.name, Value: value})
+			out = append(out, limits.Rule{Limit: l.Limit, Name: l.name, Value: value})
 		}
 	}
 	return out
@@ -99,7 +106,7 @@ func (x *Exchange) value(l *limits.Limit, t *Target) (value, name string) {
 		}
 	case limits.Project:
 		if c.Key != nil {
-			return c.Key.ProjectID, ""
+			return c.Key.ProjectID, c.Key.Project
 		}
 	case limits.Customer:
 		return c.Customer, ""
