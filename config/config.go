@@ -31,6 +31,8 @@ type Config struct {
 	Secret      Secret // HMAC pepper; "" = made once in DataDir
 	DataDir     string // secrets made at first start, and the defaults of Store and Spool
 	Store       string // a DSN, sqlite:PATH
+	Redis       Secret // a URL, which may have a password; "" = none
+	RedisPrefix string // "" = weir:
 	Spool       Spool
 	Keepalive   time.Duration // 0 = never
 	MaxBody     int64         // bytes

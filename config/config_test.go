@@ -117,7 +117,8 @@ func TestProblems(t *testing.T) {
 	check("secret: ${A-b}", `weir.yaml:1: secret: ${A-b}: want ${NAME}, ${NAME:-default} or ${NAME:?why}`)
 	check("secret: a${OPEN", `weir.yaml:1: secret: a ${ without its }`)
 	check("secret_file: /nowhere/x", `weir.yaml:1: secret_file: open /nowhere/x: no such file or directory`)
-	check("cache: {exact: {ttl: 24h}}\nredis: redis://x", "weir.yaml:1: cache: not in this version", "weir.yaml:2: redis: not in this version")
+	check("cache: {exact: {ttl: 24h}}\nredis: x:6379", "weir.yaml:1: cache: not in this version", "weir.yaml:2: redis: want redis://[user:password@]host:port, rediss://… or unix://path")
+	check("redis_prefix: '{a}'", "weir.yaml:1: redis_prefix: want at most 64 bytes without braces and spaces")
 	check("store: postgres://u:secret@h/db", "weir.yaml:1: store: postgres: not in this version")
 	check("store: mysql:x", "weir.yaml:1: store: want sqlite:PATH")
 	check("store: 'sqlite::memory:'", "weir.yaml:1: store: want a plain path after sqlite:")
@@ -386,7 +387,7 @@ providers: {o: {kind: openai, api_key: CANARY3, headers: {x-key: CANARY4}}}
 			t.Errorf("the defaults in effect do not show: no %s in %s", want, b)
 		}
 	}
-	for _, text := range []string{"secret: [CANARY]", "admin: {token: {CANARY: x}}", "store: postgres://u:CANARY@h/d", "redis: redis://:CANARY@h"} {
+	for _, text := range []string{"secret: [CANARY]", "admin: {token: {CANARY: x}}", "store: postgres://u:CANARY@h/d", "redis: http://:CANARY@h", "redis: 'redis://:CANARY/x@h'"} {
 		if _, err := Parse("f", []byte(text), nil); err == nil || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%q: %v", text, err)
 		}

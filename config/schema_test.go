@@ -90,7 +90,7 @@ func TestSchemaAgrees(t *testing.T) {
 	check("secret: 12345", true)
 	check("keepalive: ${K:-15s}\nmax_body: ${M:-}", true)
 	check("cache: {exact: {ttl: 24h}}", false)
-	check("redis: redis://x", false)
+	check("redis: redis://x", true)
 	check("limits: [{scope: key, requests_per_minute: 600, tokens_per_minute: 1M, concurrent: 50}, {scope: customer, input_tokens_per_day: 2.5k, burst: 9, action: warn}]", true)
 	check("limits: {scope: key, usd_per_day: $0.50, usd_per_month: 25, zone: Europe/Berlin, soft: [50%, 80], strict: on, unpriced: $0.1, exposure: 1, on_store_failure: local, value: a}", true)
 	check("limits: {scope: key, concurrent: 1, action: queue, queue: 5s}", true)

@@ -22,6 +22,9 @@ var table = object(
 	fileOf("secret", secretField),
 	key("data", "Directory of what Weir makes for itself. Default: the directory of the SQLite store, else ./data.", text, func(c *Config) *string { return &c.DataDir }),
 	key("store", "Where calls and keys are kept: sqlite:PATH. Default sqlite:./data/weir.db.", text, func(c *Config) *string { return &c.Store }),
+	key("redis", "Where several processes count limits together: redis://[user:password@]host:port[/number], rediss:// for TLS, unix://path; ?addr=host:port for each further node of a cluster. Default: each process counts alone.", secret, redisField),
+	fileOf("redis", redisField),
+	key("redis_prefix", "What the names of all keys there begin with, so that several Weirs share one server. Default weir:.", text, func(c *Config) *string { return &c.RedisPrefix }),
 	key("spool", "The durable queue in front of the store.", spoolShape, func(c *Config) *Spool { return &c.Spool }),
 	key("keepalive", "Silence before a stream gets a ping. Default 15s; 0 = never.", duration, func(c *Config) *time.Duration { return &c.Keepalive }),
 	key("max_body", "Largest request body. Default 256MiB.", size, func(c *Config) *int64 { return &c.MaxBody }),
@@ -39,10 +42,12 @@ var table = object(
 	key("responses", "State of the Responses API (store, previous_response_id) for upstreams that have none.", responsesShape, func(c *Config) *Responses { return &c.Responses }),
 	key("telemetry", "OpenTelemetry traces.", telemetryShape, func(c *Config) *Telemetry { return &c.Telemetry }),
 	key("log", "Weir's own log, on stderr.", logShape, func(c *Config) *Log { return &c.Log }),
-	absent[Config]("redis"), absent[Config]("budgets"), absent[Config]("cache"),
+	absent[Config]("budgets"), absent[Config]("cache"),
 	absent[Config]("prompts"), absent[Config]("evals"),
 	absent[Config]("drift"), absent[Config]("pools"), absent[Config]("embeddings"),
 )
+
+var redisField = func(c *Config) *Secret { return &c.Redis }
 
 var secretField = func(c *Config) *Secret { return &c.Secret }
 

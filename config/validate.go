@@ -49,6 +49,7 @@ func (d *decoder) warn(from any, hint, format string, args ...any) {
 func (c *Config) validate(d *decoder) {
 	c.validateListeners(d)
 	c.validateStore(d)
+	c.validateRedis(d)
 	for i := range c.Providers {
 		c.validateProvider(d, &c.Providers[i])
 	}
@@ -120,6 +121,21 @@ func (d *decoder) address(name string, from any, addr string) string {
 		return "0.0.0.0"
 	}
 	return host
+}
+
+// validateRedis says nothing of what is written: there may be a password in it.
+func (c *Config) validateRedis(d *decoder) {
+	if c.Redis != "" {
+		u, err := url.Parse(string(c.Redis))
+		host := err == nil && (u.Scheme == "redis" || u.Scheme == "rediss") && u.Hostname() != ""
+		socket := err == nil && u.Scheme == "unix" && u.Path != ""
+		if !host && !socket {
+			d.at(&c.Redis, "in a password %2F is /, %40 is @, %3A is :", "redis: want redis://[user:password@]host:port, rediss://… or unix://path")
+		}
+	}
+	if len(c.RedisPrefix) > 64 || strings.ContainsAny(c.RedisPrefix, "{} \t\n") {
+		d.at(&c.RedisPrefix, "", "redis_prefix: want at most 64 bytes without braces and spaces")
+	}
 }
 
 func (c *Config) validateStore(d *decoder) {

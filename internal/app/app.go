@@ -56,6 +56,8 @@ type App struct {
 	desk     *alerts.Desk
 	loops    *alerts.Watch
 	runaways chan alerts.Runaway // that wait to be stopped
+	limiter  limits.Limiter
+	redis    *limits.Redis // the limiter, where it is one; else nil
 	proxy    *proxy.Proxy
 	tracer   trace.Tracer // nil: off
 	registry *prometheus.Registry
@@ -94,7 +96,7 @@ func Start(o Options) (*App, error) {
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.calls, a.cut = context.WithCancelCause(context.Background())
 	for _, step := range []func(*config.Config) error{
-		a.bind, a.openBook, a.openStore, a.openLedger, a.openAlerts, a.openTelemetry, a.startMock, a.openProxy, a.serve, a.startChores,
+		a.bind, a.openBook, a.openStore, a.openLedger, a.openAlerts, a.openTelemetry, a.openLimiter, a.startMock, a.openProxy, a.serve, a.startChores,
 	} {
 		if err := step(o.Config); err != nil {
 			a.stop()
@@ -183,7 +185,7 @@ func (a *App) openProxy(c *config.Config) (err error) {
 	}
 	a.proxy, err = proxy.New(proxy.Options{
 		Settings: settings(c, a.mockURL, a.book.Load()), Recorder: a.recorder, Keys: a.keys, Objects: ledger.NewObjects(a.db), Kept: kept,
-		Limits: a.watched(limits.NewMemory(limits.Options{Crossed: a.crossed})), Closed: a.callEnded,
+		Limits: a.watched(a.limiter), Closed: a.callEnded,
 		Metrics: proxy.NewMetrics(a.registry), Tracer: a.tracer, Log: a.log,
 	})
 	if err != nil {

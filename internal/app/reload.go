@@ -122,6 +122,7 @@ func needRestart(old, now *config.Config) (keys []string) {
 	differ("secret", old.Secret != now.Secret)
 	differ("data", old.DataDir != now.DataDir)
 	differ("store", old.Store != now.Store)
+	differ("redis", old.Redis != now.Redis || old.RedisPrefix != now.RedisPrefix)
 	differ("spool", old.Spool != now.Spool)
 	differ("telemetry", old.Telemetry != now.Telemetry)
 	differ("log.format", old.Log.Format != now.Log.Format)

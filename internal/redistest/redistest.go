@@ -158,7 +158,7 @@ func (s *Server) ping() error {
 	if _, err := io.ReadFull(c, reply); err != nil {
 		return err
 	}
-	if string(reply) != "+PONG" {
+	if got := string(reply); got != "+PONG" && got != "-NOAU" { // it wants a password first
 		return errors.New("it says " + strconv.Quote(string(reply)))
 	}
 	return nil

@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weir/alerts"
+	"weir/config"
+	"weir/limits"
+)
+
+// openLimiter opens what keeps the counts of limits: this process's memory, or
+// a Redis that several processes share.
+func (a *App) openLimiter(c *config.Config) error {
+	o := limits.Options{Crossed: a.crossed}
+	if c.Redis == "" {
+		a.limiter = limits.NewMemory(o)
+		return nil
+	}
+	r, err := limits.OpenRedis(limits.RedisOptions{
+		Options: o, URL: string(c.Redis), Prefix: c.RedisPrefix, Log: a.log, Changed: a.limiterChanged(),
+	})
+	if err != nil {
+		return err
+	}
+	a.limiter, a.redis = r, r
+	a.onStop("limits", func(context.Context) error { return r.Close() })
+	a.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "weir_limiter_degraded",
+			Help: "1 while limits are decided on in this process, since Redis fails; 0.5 while budgets alone are, until the ledger has corrected their sums there.",
+		}, func() float64 { return degraded(r.State()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "weir_limiter_replicas",
+			Help: "Processes that count limits on the same Redis, as far as is known.",
+		}, func() float64 { return float64(r.State().Replicas) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "weir_limiter_waiting",
+			Help: "Ends of calls that Redis is still to be told of.",
+		}, func() float64 { return float64(r.State().Waiting) }),
+	)
+	return nil
+}
+
+// limiterChanged tells operators that Redis fails, and that it answers again.
+func (a *App) limiterChanged() func(limits.RedisState) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "weir"
+	}
+	process := host + ":" + strconv.Itoa(os.Getpid())
+	var failing atomic.Bool
+	return func(s limits.RedisState) {
+		if failing.Swap(s.Failing) != s.Failing {
+			a.desk.Tell(alerts.NewLimiter(s.Failing, s.Why, process, time.Now()))
+		}
+	}
+}
+
+func degraded(s limits.RedisState) float64 {
+	switch {
+	case s.Failing:
+		return 1
+	case s.Repairing:
+		return 0.5
+	}
+	return 0
+}
