@@ -34,6 +34,8 @@ func runDeed(dir, deed string) {
 		switch verb {
 		case "ship":
 			err = shipPriced(dir, db, n)
+		case "share":
+			err = runSharer(dir, db, n)
 		case "rebuild":
 			_, err = RebuildCosts(context.Background(), db, func(hours int64) { say("hour", fmt.Sprint(hours)) })
 		case "reprice":

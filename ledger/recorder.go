@@ -23,6 +23,7 @@ type RecorderOptions struct {
 	OnBatch  func([]*Call) // told of every row that is new in the store, once; may be nil. It must not block for long.
 
 	keepEvery   time.Duration // tests make these small
+	adoptEvery  time.Duration
 	segmentSize int64
 }
 
@@ -40,6 +41,7 @@ type Recorder struct {
 	o        RecorderOptions
 	spool    *spool
 	ship     *shipper
+	adopter  *adopter
 	buffers  sync.Pool
 	held     heldRecords
 	kept     unshipped
@@ -59,6 +61,7 @@ type SpoolStats struct {
 	Held          int64     // bytes that wait in memory since the disk takes none
 	Open          int       // calls that have begun and not ended, as far as the shipper has read
 	DroppedBodies int64     // since the start
+	Adopted       int64     // rows of dead processes' spools that were shipped since the start
 	Rejected      int64     // rows that the store would not take, kept in rejected.log
 	Shipped       time.Time // of the last batch; zero: none yet
 	Err           error     // why the last batch failed; nil: it did not
@@ -66,7 +69,8 @@ type SpoolStats struct {
 
 // OpenRecorder opens the spool and begins to ship. What an earlier process
 // left is shipped first; calls that were under way then are recorded as
-// interrupted. The store may be down: rows wait in the spool.
+// interrupted. The store may be down: rows wait in the spool. A process that
+// ships it at the moment, as nobody owned it, is waited for.
 func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 	if o.Max <= 0 {
 		o.Max = 4 << 30
@@ -86,18 +90,25 @@ func OpenRecorder(o RecorderOptions) (*Recorder, error) {
 	if o.segmentSize == 0 {
 		o.segmentSize = max(min(segmentSize, o.Max/16), 64<<10)
 	}
+	if o.adoptEvery == 0 {
+		o.adoptEvery = adoptEvery
+	}
 	sp, err := openSpool(o.Dir, o.segmentSize)
 	if err != nil {
 		return nil, err
 	}
-	r := &Recorder{o: o, spool: sp, stop: make(chan struct{}), flushes: make(chan chan error)}
+	r := &Recorder{o: o, spool: sp, adopter: newAdopter(o), stop: make(chan struct{}), flushes: make(chan chan error)}
+	if r.adopter.mark, err = moveIn(r.adopter.dir, o.DB); err != nil && !diskFull(err) {
+		return nil, errors.Join(err, sp.close())
+	}
 	r.buffers.New = func() any { b := make([]byte, 0, 2<<10); return &b }
 	r.ship = newShipper(sp, o)
 	r.ship.kept = &r.kept
 	r.sayRoom()
-	r.workers.Add(2)
+	r.workers.Add(3)
 	go r.shipLoop()
 	go r.syncLoop()
+	go r.adoptLoop()
 	return r, nil
 }
 
@@ -253,6 +264,7 @@ func (r *Recorder) Stats() SpoolStats {
 	s.Bytes = r.spool.total.Load()
 	s.Held = r.held.bytes.Load()
 	s.DroppedBodies = r.dropped.Load()
+	s.Adopted = r.adopter.rows.Load()
 	return s
 }
 

@@ -71,38 +71,46 @@ func newShipper(sp *spool, o RecorderOptions) *shipper {
 
 // all ships until nothing is left, or stop is closed, or the store fails.
 func (s *shipper) all(ctx context.Context, stop <-chan struct{}) error {
-	if err := s.replay(ctx); err != nil {
-		s.note(err)
-		return fmt.Errorf("replay spool: %w", err)
-	}
-	for {
+	for more := true; more; {
 		select {
 		case <-stop:
 			return nil
 		default:
 		}
-		b, more, err := s.next()
-		if err == nil {
-			err = s.db.InPlace()
-		}
-		if err == nil && b.end != s.done {
-			err = s.store(ctx, b)
-		}
-		if err == nil {
-			err = s.interrupt(ctx)
-		}
-		s.note(err)
-		if err != nil {
-			s.rewind()
+		var err error
+		if more, err = s.step(ctx); err != nil {
 			return err
 		}
-		if err := s.tidy(); err != nil && s.again.due() {
-			s.log.Error("tidy spool", "err", err)
-		}
-		if !more {
-			return nil
-		}
 	}
+	return nil
+}
+
+// step ships a batch, and first finds out what an earlier process left. more
+// says that another one may follow at once.
+func (s *shipper) step(ctx context.Context) (more bool, err error) {
+	if err := s.replay(ctx); err != nil {
+		s.note(err)
+		return false, fmt.Errorf("replay spool: %w", err)
+	}
+	b, more, err := s.next()
+	if err == nil {
+		err = s.db.InPlace()
+	}
+	if err == nil && b.end != s.done {
+		err = s.store(ctx, b)
+	}
+	if err == nil {
+		err = s.interrupt(ctx)
+	}
+	s.note(err)
+	if err != nil {
+		s.rewind()
+		return false, err
+	}
+	if err := s.tidy(); err != nil && s.again.due() {
+		s.log.Error("tidy spool", "err", err)
+	}
+	return more, nil
 }
 
 func (s *shipper) note(err error) {
@@ -329,9 +337,7 @@ func (s *shipper) store(ctx context.Context, b batch) error {
 }
 
 func (s *shipper) storeApart(ctx context.Context, b batch) (fresh []*Call, err error) {
-	fresh, rejected, err := s.rows.writeApart(ctx, b, func(rec []byte) error {
-		return keepAside(filepath.Join(s.spool.dir, "rejected.log"), rec)
-	})
+	fresh, rejected, err := s.rows.writeApart(ctx, b, s.keepAside)
 	if err != nil {
 		return nil, err
 	}
@@ -342,10 +348,20 @@ func (s *shipper) storeApart(ctx context.Context, b batch) (fresh []*Call, err e
 	return fresh, nil
 }
 
+// setAside keeps a record that cannot be stored, and says so in the figures.
+func (s *shipper) setAside(kind recordKind, payload []byte) error {
+	rec := append(s.spool.id.begin(nil, kind), payload...)
+	seal(rec)
+	s.mu.Lock()
+	s.last.Rejected++
+	s.mu.Unlock()
+	return s.keepAside(rec)
+}
+
 // keepAside appends a record to a file and syncs it: the spool's own copy is
 // about to go.
-func keepAside(path string, rec []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+func (s *shipper) keepAside(rec []byte) error {
+	f, err := os.OpenFile(filepath.Join(s.spool.dir, "rejected.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("keep a refused row: %w", err)
 	}
@@ -424,7 +440,11 @@ func (s *shipper) interrupt(ctx context.Context) error {
 		for _, id := range ids {
 			c, err := decodeCall(s.left[id])
 			if err != nil {
-				s.log.Error("an open call cannot be read", "call", id, "err", err)
+				s.log.Error("an open call cannot be read; it is kept in rejected.log beside the spool", "call", id, "err", err)
+				if err := s.setAside(recOpened, s.left[id]); err != nil {
+					return err
+				}
+				delete(s.open, id)
 				continue
 			}
 			c.Outcome, c.Status, c.ErrorClass = Interrupted, 0, "interrupted"

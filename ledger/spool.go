@@ -62,7 +62,7 @@ type spool struct {
 	dir     string
 	id      spoolID
 	full    int64 // a segment of this size is replaced
-	lock    *os.File
+	locks   []*os.File
 	own     int64 // the first segment of this process
 	current atomic.Pointer[segment]
 	sealed  atomic.Int64 // no segment up to this number grows any more
@@ -101,18 +101,20 @@ func listSegments(dir string) (id spoolID, numbers []int64, err error) {
 }
 
 // openSpool locks the directory and begins a new segment behind those there.
+// A process that adopts what an earlier one left is waited for.
 func openSpool(dir string, full int64) (*spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make spool directory: %w", err)
 	}
-	lock, err := lockDir(dir)
+	locks, err := ownDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{dir: dir, full: full, lock: lock, spare: reserveFor(dir)}
+	s := &spool{dir: dir, full: full, locks: locks, spare: reserveFor(dir)}
 	if err := s.begin(); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, s.unlock())
 	}
+	s.restore()
 	return s, nil
 }
 
@@ -137,7 +139,6 @@ func (s *spool) begin() error {
 	}
 	s.sealed.Store(s.own - 1)
 	s.current.Store(seg)
-	s.restore()
 	return nil
 }
 
@@ -294,5 +295,14 @@ func (s *spool) remove(n int64) error {
 
 func (s *spool) close() error {
 	seg := s.current.Load()
-	return errors.Join(seg.file.Sync(), seg.file.Close(), s.lock.Close())
+	return errors.Join(seg.file.Sync(), seg.file.Close(), s.unlock())
+}
+
+// unlock lets go of the directory, the writer's lock first: a new owner does
+// not have to wait for it.
+func (s *spool) unlock() (err error) {
+	for _, lock := range slices.Backward(s.locks) {
+		err = errors.Join(err, lock.Close())
+	}
+	return err
 }

@@ -7,23 +7,94 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockDir makes sure that one process writes a spool. The lock ends with the process.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+// Two locks are in a spool's directory. Whoever holds "lock" writes the spool:
+// its owner, or a process that adopts it while the owner is dead. "owner" is
+// held by its owner alone, so that an adopter knows when to let go. Both end
+// with the process.
+const (
+	writerLock = "lock"
+	ownerLock  = "owner"
+)
+
+// errLocked says that another process holds a lock.
+var errLocked = errors.New("another process holds it")
+
+// lockFile takes a lock, or errLocked; how is unix.LOCK_EX or LOCK_SH.
+func lockFile(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open spool lock: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = errors.New("another weir serve is using it; give each its own spool.dir")
+			err = errLocked
 		}
-		return nil, errors.Join(fmt.Errorf("lock spool %s: %w", dir, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	return f, nil
+}
+
+// The owner looks for a lock this often. Adopters hold the owner's for a
+// moment only, as they look whether it is held, and the writer's until their
+// batch is stored.
+const (
+	lockPause  = 20 * time.Millisecond
+	ownerTries = 5
+	writerWait = 30 * time.Second
+)
+
+// ownDir takes both locks of a directory for its owner. It waits for who
+// adopts it.
+func ownDir(dir string) (locks []*os.File, err error) {
+	owner, err := lockInTime(filepath.Join(dir, ownerLock), ownerTries*lockPause)
+	if errors.Is(err, errLocked) {
+		err = fmt.Errorf("lock spool %s: another weir serve is using it; give each its own spool.dir", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockInTime(filepath.Join(dir, writerLock), writerWait)
+	if errors.Is(err, errLocked) {
+		err = fmt.Errorf("lock spool %s: another weir serve, which adopts it, has not let go of it in %v; try again", dir, writerWait)
+	}
+	if err != nil {
+		return nil, errors.Join(err, owner.Close())
+	}
+	return []*os.File{owner, lock}, nil
+}
+
+func lockInTime(path string, patience time.Duration) (f *os.File, err error) {
+	for until := time.Now().Add(patience); ; time.Sleep(lockPause) {
+		if f, err = lockFile(path, unix.LOCK_EX); !errors.Is(err, errLocked) || time.Now().After(until) {
+			return f, err
+		}
+	}
+}
+
+// adoptDir takes the writer's lock of a directory without an owner, or errLocked.
+func adoptDir(dir string) (locks []*os.File, err error) {
+	lock, err := lockFile(filepath.Join(dir, writerLock), unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	if owned(dir) {
+		return nil, errors.Join(errLocked, lock.Close())
+	}
+	return []*os.File{lock}, nil
+}
+
+// owned reports whether the owner of a directory is there, or waits for it.
+func owned(dir string) bool {
+	f, err := lockFile(filepath.Join(dir, ownerLock), unix.LOCK_SH)
+	if err == nil {
+		_ = f.Close() // it was only looked at
+	}
+	return errors.Is(err, errLocked)
 }
 
 // syncDir makes new and removed names of a directory survive a power cut.

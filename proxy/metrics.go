@@ -110,6 +110,7 @@ func (m *Metrics) watch(rec *ledger.Recorder) {
 	gauge("weir_spool_backlog_bytes", "Spool bytes that are not in the store yet.", func(s ledger.SpoolStats) float64 { return float64(s.Backlog) })
 	gauge("weir_spool_held_bytes", "Bytes of records that wait in memory since the spool's disk takes none.", func(s ledger.SpoolStats) float64 { return float64(s.Held) })
 	gauge("weir_spool_dropped_bodies", "Captured bodies dropped since the start because the spool was full.", func(s ledger.SpoolStats) float64 { return float64(s.DroppedBodies) })
+	gauge("weir_spool_adopted_rows", "Rows since the start that were in the spools of dead processes.", func(s ledger.SpoolStats) float64 { return float64(s.Adopted) })
 	gauge("weir_spool_rejected_rows", "Rows since the start that the store would not take; they are kept beside the spool.", func(s ledger.SpoolStats) float64 { return float64(s.Rejected) })
 	gauge("weir_store_up", "1 where the last batch reached the store.", func(s ledger.SpoolStats) float64 {
 		if s.Err != nil {

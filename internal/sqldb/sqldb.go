@@ -173,6 +173,22 @@ func (db *DB) InPlace() error {
 	return nil
 }
 
+// Path is where the store's file is: absolute.
+func (db *DB) Path() string {
+	path, err := filepath.Abs(db.path)
+	if err != nil { // there is no working directory: nobody else finds it by this either
+		return db.path
+	}
+	return path
+}
+
+// IsAt reports whether the file at a path is the one that is open: a copy of
+// it is not.
+func (db *DB) IsAt(path string) bool {
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(there, db.file)
+}
+
 // Sync makes what is committed survive a power cut. SQLite itself syncs its
 // log only when it moves it into the database file. Where the store is not in
 // place nothing would survive, which is an error.
