@@ -127,7 +127,7 @@ func mockRules(t *testing.T, rules ...map[string]any) string {
 // rig starts a proxy at the prices of the case's day in front of the mock,
 // which replays its usage. In its API's context the engine says how long it
 // worked, which stands beside the usage.
-func (want golden) rig(t *testing.T, kind string) *rig {
+func (want golden) rig(t *testing.T, kind string, more ...func(*ProviderSettings)) *rig {
 	rule := map[string]any{"usage_json": want.Usage, "served_model": want.Model}
 	if tier := want.Context["tier"]; tier != "" {
 		rule["service_tier"] = tier
@@ -143,6 +143,9 @@ func (want golden) rig(t *testing.T, kind string) *rig {
 		p.GPUHour = costs.USD(hour)
 	}
 	p.PriceAs, _ = costs.Builtin().ProviderID(want.Provider)
+	for _, f := range more {
+		f(&p)
+	}
 	return newRig(t, Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}, func(o *Options) {
 		o.PricedAt = func(time.Time) time.Time { return want.At }
 	})
@@ -337,4 +340,39 @@ func TestTermsOfTheProvider(t *testing.T) {
 	check("prepaid units whose reply names a tier", azure(costs.Terms{Tier: "provisioned"}), "priority", "0.00595", "")
 	check("OpenAI in Europe, by a proxy", ProviderSettings{PriceAs: "openai", PriceTerms: costs.Terms{Residency: "eu"}}, "", "0.0035", "residency=eu")
 	check("GPUs without a word of their time", ProviderSettings{GPUHour: costs.USD("2"), PriceTerms: costs.Terms{GPUs: 4}}, "", "", "gpus=4")
+}
+
+// A carried call costs what its upstream's usage says, whatever its client
+// speaks: golden charges asked for in another dialect than the upstream's.
+func TestGoldenCostsAcrossDialects(t *testing.T) {
+	all := goldens(t)
+	ask := map[string]string{
+		"chat":     `{"model":%q,"messages":[{"role":"user","content":"hi"}]%s}`,
+		"messages": `{"model":%q,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]%s}`,
+	}
+	path := map[string]string{"chat": "/v1/chat/completions", "messages": "/v1/messages"}
+	for id, as := range map[string]string{
+		"G01": "messages", "G19": "messages", "G20": "messages", "G22": "messages", "G30": "messages",
+		"G10": "chat", "G11": "chat", "G14": "chat", "G16": "chat", "G17": "chat",
+	} {
+		t.Run(id, func(t *testing.T) {
+			want, api := all[id], goldenAPIs[goldenRoutes[id]]
+			g := want.rig(t, api.kind, func(p *ProviderSettings) {
+				if api.kind == "openai" || api.kind == "vllm" {
+					p.APIs = []string{"chat"} // whose form the usage has
+				}
+			})
+			for _, stream := range []string{"", `,"stream":true`} {
+				resp, text := g.post(path[as], fmt.Sprintf(ask[as], "up/"+want.Model, stream), "Anthropic-Version", "2023-06-01")
+				if got := resp.Header.Get(costHeader) + resp.Trailer.Get(costHeader); got != want.Expected {
+					t.Errorf("stream %q: %d, told %q, want %s: %s", stream, resp.StatusCode, got, want.Expected, text)
+				}
+			}
+			for _, c := range g.calls(2) {
+				if a := &c.Attempts[0]; c.Cost.String() != want.Expected || a.Cost != c.Cost || a.API == as {
+					t.Errorf("by %s: %+v", a.API, a.Charge)
+				}
+			}
+		})
+	}
 }
