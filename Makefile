@@ -20,8 +20,9 @@ run: build ## build, and start Weir with examples/quickstart.yaml
 
 test: test-go test-sdks ## all tests: Go with the race detector, then the SDKs
 
-test-go: ## the Go tests with the race detector (needs a C compiler)
+test-go: ## the Go tests with the race detector, on a real Redis (needs a C compiler)
 	@tools/need cc
+	@tools/test-redis
 	CGO_ENABLED=1 go test -race -timeout 20m ./...
 
 test-quick: ## the Go tests that need nothing but Go
