@@ -140,7 +140,7 @@ func TestHeartbeat(t *testing.T) {
 		if d := reserve(); d.Refused == nil {
 			t.Error("a call of an hour has lost its slot")
 		}
-		p.settleLimits(&Exchange{ceilings: c, call: new(ledger.Call)})
+		p.settleLimits(&Exchange{ceilings: c, call: new(ledger.Call), state: new(State)})
 		if d := reserve(); d.Refused != nil {
 			t.Error("the slot is not free after the call")
 		}
