@@ -188,6 +188,7 @@ type ceilings struct {
 	expected, most limits.Use // that are held, for all attempts so far
 	from           int        // the first of the call's attempts that it is for
 	beat           *time.Timer
+	settled        bool
 }
 
 // heartbeat is how often a call says that it is still under way.
@@ -224,9 +225,10 @@ func (p *Proxy) settleLimits(x *Exchange) {
 
 // settle settles what was held, once; later calls do nothing.
 func (p *Proxy) settle(x *Exchange, c *ceilings) {
-	if c == nil || c.beat == nil {
+	if c == nil || c.beat == nil || c.settled {
 		return
 	}
+	c.settled = true
 	c.beat.Stop()
 	p.limits.Settle(c.decision.Hold, c.used(x))
 }
