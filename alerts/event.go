@@ -34,15 +34,15 @@ var Kinds = []Kind{BudgetThreshold, BudgetReached, BudgetRefused, LimitThreshold
 // An Event is what is told. It has names and figures, and never a secret or
 // what a call said. As JSON it is what webhooks get.
 type Event struct {
-	ID       string    `json:"id"` // the same however often it is told
-	Kind     Kind      `json:"kind"`
-	At       time.Time `json:"at"`
-	Text     string    `json:"text"` // all that matters, for people
-	Project  *Named    `json:"project,omitzero"`
-	Limit    *Limit    `json:"limit,omitzero"`
-	Forecast *Forecast `json:"forecast,omitzero"` // of a budget
-	Runaway  *Runaway  `json:"runaway,omitzero"`
-	Why      string    `json:"why,omitzero"` // of a failure
+	ID       string          `json:"id"` // the same however often it is told
+	Kind     Kind            `json:"kind"`
+	At       time.Time       `json:"at"`
+	Text     string          `json:"text"` // all that matters, for people
+	Project  *Named          `json:"project,omitzero"`
+	Limit    *PassedLimit    `json:"limit,omitzero"`
+	Forecast *BudgetForecast `json:"forecast,omitzero"` // of a budget
+	Runaway  *Runaway        `json:"runaway,omitzero"`
+	Why      string          `json:"why,omitzero"` // of a failure
 
 	// Subject makes the kind a state: the same one is not told again while it
 	// is the last that was told of the subject, for up to an hour.
@@ -55,9 +55,9 @@ type Named struct {
 	Name string `json:"name,omitzero"`
 }
 
-// A Limit is a limit of which an event tells. Amounts of the unit usd are
+// A PassedLimit is a limit of which an event tells. Amounts of the unit usd are
 // exact dollars, all others whole numbers.
-type Limit struct {
+type PassedLimit struct {
 	Name    string    `json:"name"` // "customer usd_per_month"
 	Scope   string    `json:"scope"`
 	Tag     string    `json:"tag,omitzero"`
@@ -95,7 +95,7 @@ func NewID(kind Kind, parts ...string) string {
 
 // A Passing is a limit that was passed, as who keeps the counts knows it.
 type Passing struct {
-	Limit        Limit
+	Limit        PassedLimit
 	Project      string // the id of whose the value is; empty: of none, or of all
 	Amount, Used int64  // of the unit usd: billionths of a dollar
 	Refused      bool   // a call does not fit in; else a threshold was passed
@@ -113,6 +113,7 @@ const quiet = time.Hour
 func NewPassing(p *Passing, now time.Time) Event {
 	l := p.Limit
 	l.amount, l.used = p.Amount, p.Used
+	l.Since, l.Until = l.Since.UTC(), l.Until.UTC()
 	e := Event{Kind: LimitThreshold, At: now.UTC(), Limit: &l}
 	show, begin := count, now.UTC().Truncate(max(quiet, p.Window))
 	if l.Unit == USD {

@@ -13,12 +13,14 @@ func budget(percent int, used string, action string) *Event {
 		panic(err)
 	}
 	p := Passing{
-		Limit: Limit{
+		Limit: PassedLimit{
 			Name: "customer usd_per_month", Scope: "customer", Value: "acme", Measure: "usd_per_month", Action: action, Unit: USD, Percent: percent,
 			Since: time.Date(2026, 11, 1, 0, 0, 0, 0, zone), Until: time.Date(2026, 12, 1, 0, 0, 0, 0, zone), Zone: zone.String(), Period: "month",
-			Instead: "small",
 		},
 		Project: "proj_1", Amount: 25 * nanos, Used: nano(used),
+	}
+	if action == "downgrade" {
+		p.Limit.Instead = "small"
 	}
 	e := NewPassing(&p, time.Date(2026, 11, 16, 0, 0, 0, 0, zone))
 	e.Project.Name = "shop"
@@ -54,7 +56,7 @@ func TestTexts(t *testing.T) {
 	check(budget(100, "25", "warn"), "Customer acme of project shop has used all of its budget for November 2026 (America/New_York): $25 of $25 (100%). Calls go on.")
 
 	rate := NewPassing(&Passing{
-		Limit:  Limit{Name: "key requests_per_minute", Scope: "key", Value: "key_1", Named: "ci\u202e<!channel>\n", Measure: "requests_per_minute", Action: "block", Unit: "requests", Percent: 80},
+		Limit:  PassedLimit{Name: "key requests_per_minute", Scope: "key", Value: "key_1", Named: "ci\u202e<!channel>\n", Measure: "requests_per_minute", Action: "block", Unit: "requests", Percent: 80},
 		Amount: 600, Used: 480, Window: time.Minute,
 	}, time.Date(2026, 11, 16, 12, 34, 0, 0, time.UTC))
 	check(&rate, "Key ci\ufffd<!channel>\ufffd (key_1) has 480 of 600 in use (requests_per_minute, 80% was passed). Calls beyond it are refused.")
@@ -76,7 +78,7 @@ func TestIDs(t *testing.T) {
 	}
 	seen := map[string]string{}
 	add := func(what string, change func(*Passing)) {
-		p := Passing{Limit: Limit{Name: "customer usd_per_month", Value: "acme", Unit: USD, Percent: 80, Since: time.Unix(0, 0)}, Amount: 1, Project: "p"}
+		p := Passing{Limit: PassedLimit{Name: "customer usd_per_month", Value: "acme", Unit: USD, Percent: 80, Since: time.Unix(0, 0)}, Amount: 1, Project: "p"}
 		change(&p)
 		e := NewPassing(&p, time.Unix(5, 0))
 		if before := seen[e.ID]; before != "" {
@@ -95,7 +97,7 @@ func TestIDs(t *testing.T) {
 	add("another limit", func(p *Passing) { p.Limit.Name = "customer usd_per_day" })
 
 	rate := func(at time.Time, window time.Duration) string {
-		p := Passing{Limit: Limit{Name: "key requests_per_minute", Unit: "requests", Percent: 80}, Window: window}
+		p := Passing{Limit: PassedLimit{Name: "key requests_per_minute", Unit: "requests", Percent: 80}, Window: window}
 		e := NewPassing(&p, at)
 		return e.ID
 	}
@@ -112,7 +114,7 @@ func TestForecast(t *testing.T) {
 	since := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	check := func(used, recent string, days int, want string) {
 		t.Helper()
-		p := Passing{Limit: Limit{Unit: USD, Period: "month", Since: since, Until: since.AddDate(0, 1, 0)}, Amount: 30 * nanos, Used: nano(used)}
+		p := Passing{Limit: PassedLimit{Unit: USD, Period: "month", Since: since, Until: since.AddDate(0, 1, 0)}, Amount: 30 * nanos, Used: nano(used)}
 		now := since.AddDate(0, 0, days)
 		e := NewPassing(&p, now)
 		got := "none"

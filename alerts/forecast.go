@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A Forecast says when a budget is used up, at a steady rate: the higher one of
+// A BudgetForecast says when a budget is used up, at a steady rate: the higher one of
 // this period's so far and the last days'.
-type Forecast struct {
+type BudgetForecast struct {
 	Exhausted time.Time `json:"exhausted_at,omitzero"` // zero: not before the period ends
 	AtEnd     string    `json:"usd_at_end"`            // what will be used then, at that rate
 	PerDay    string    `json:"usd_per_day"`           // the rate
@@ -43,7 +43,7 @@ func Recent(period string) (time.Duration, Basis) {
 // Foresee forecasts a budget's end. recent is what was spent in the time that
 // Recent says, in billionths of a dollar; 0 where it is not known. It returns
 // nil where nothing can be said.
-func Foresee(e *Event, recent int64, now time.Time) *Forecast {
+func Foresee(e *Event, recent int64, now time.Time) *BudgetForecast {
 	amount, used := e.Budget()
 	l := e.Limit
 	if amount == 0 || used <= 0 || used >= amount || !l.Since.Before(now) || !now.Before(l.Until) {
@@ -53,7 +53,7 @@ func Foresee(e *Event, recent int64, now time.Time) *Forecast {
 	if back, named := Recent(l.Period); scale(recent, int64(time.Second), int64(back)) > scale(used, int64(time.Second), int64(span)) {
 		spent, span, basis = recent, back, named
 	}
-	f := &Forecast{Basis: basis, PerDay: Dollars(roundCents(scale(spent, int64(24*time.Hour), int64(span))))}
+	f := &BudgetForecast{Basis: basis, PerDay: Dollars(roundCents(scale(spent, int64(24*time.Hour), int64(span))))}
 	left := l.Until.Sub(now)
 	f.AtEnd = Dollars(roundCents(add(used, scale(spent, int64(left), int64(span)))))
 	if wait := scale(amount-used, int64(span), spent); wait < int64(left) {

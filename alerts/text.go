@@ -46,10 +46,12 @@ func (e *Event) sayBudget() string {
 }
 
 // share is how much of a budget is used, in whole percents, rounded down.
-func (l *Limit) share() string { return strconv.FormatInt(scale(l.used, 100, l.amount), 10) + "%" }
+func (l *PassedLimit) share() string {
+	return strconv.FormatInt(scale(l.used, 100, l.amount), 10) + "%"
+}
 
 // say says when a budget is used up.
-func (f *Forecast) say(l *Limit) string {
+func (f *BudgetForecast) say(l *PassedLimit) string {
 	switch {
 	case f == nil:
 		return ""
@@ -60,7 +62,7 @@ func (f *Forecast) say(l *Limit) string {
 }
 
 // then is what happens to further calls.
-func (l *Limit) then() string {
+func (l *PassedLimit) then() string {
 	until := ""
 	if !l.Until.IsZero() {
 		until = " until " + moment(l.Until, l.Zone)
@@ -132,7 +134,7 @@ func (e *Event) sayRunaway() string {
 }
 
 // period names a budget's period: "November 2026 (UTC)".
-func (l *Limit) period() string {
+func (l *PassedLimit) period() string {
 	zone := zoneOf(l.Zone)
 	t := l.Since.In(zone)
 	name := t.Format("2 January 2006")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"weir/alerts"
 	"weir/ledger"
 )
 
@@ -83,6 +84,7 @@ func (c *Console) routes() []route {
 		{http.MethodGet, "/routes", "listRoutes", "The routes in effect, in the order they are tried", nil, nil, 200, Page[Route]{}, c.listRoutes},
 		{http.MethodGet, "/providers", "listProviders", "The providers in effect", nil, nil, 200, Page[Provider]{}, c.listProviders},
 		{http.MethodGet, "/limits", "listLimits", "How the limits stand that are in use", nil, nil, 200, Page[Limit]{}, c.listLimits},
+		{http.MethodGet, "/alerts", "listAlerts", "What operators were told, the newest first, and whether it reached them", alertParams, nil, 200, Page[alerts.Told]{}, c.listAlerts},
 		{http.MethodGet, "/config", "showConfig", "The configuration in effect, its secrets left out", nil, nil, 200, map[string]any{}, c.showConfig},
 	}
 }

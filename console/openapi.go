@@ -86,7 +86,7 @@ func (s schemas) content(v any) map[string]any {
 // names are the schemas' names where the Go type's own will not do.
 var names = map[string]string{
 	"ledgerKey": "Key", "madeKey": "KeyWithSecret", "newKey": "NewKey", "rotation": "Rotation", "newProject": "NewProject",
-	"shownCall": "CallWithBodies", "errorBody": "Error", "bodies": "Bodies", "Record": "CostRow",
+	"shownCall": "CallWithBodies", "errorBody": "Error", "Told": "Alert", "Delivery": "AlertDelivery", "bodies": "Bodies", "Record": "CostRow",
 }
 
 func text(format string) map[string]any {

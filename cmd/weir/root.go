@@ -28,10 +28,10 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newServeCommand(), newDemoCommand(), newMockCommand(),
 		newCallsCommand(), newKeysCommand(), newCostsCommand(), newPricesCommand(),
-		newCheckCommand(), newRoutesCommand(), newProvidersCommand(), newLimitsCommand(), newConfigCommand(),
+		newCheckCommand(), newRoutesCommand(), newProvidersCommand(), newLimitsCommand(), newAlertsCommand(), newConfigCommand(),
 		newVersionCommand(),
 	)
-	for _, verb := range []string{"cache", "prompts", "evals", "drift", "pools", "alerts", "migrate", "top", "bench"} {
+	for _, verb := range []string{"cache", "prompts", "evals", "drift", "pools", "migrate", "top", "bench"} {
 		root.AddCommand(absent(verb))
 	}
 	return root

@@ -83,7 +83,7 @@ func (a *App) crossed(c limits.Crossing) {
 // fit into it.
 func passing(l *limits.Limit, project, value string, since time.Time, used int64, percent int, now time.Time) alerts.Event {
 	p := alerts.Passing{
-		Limit: alerts.Limit{
+		Limit: alerts.PassedLimit{
 			Name: l.Name(), Scope: string(l.Scope), Tag: l.Tag, Value: value, Measure: l.Measure(), Action: string(l.Action), Instead: l.Instead,
 			Unit: l.Dimension.String(), Percent: percent, Since: since.UTC(),
 		},
