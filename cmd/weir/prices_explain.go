@@ -24,7 +24,7 @@ type explanation struct {
 	ID         string        `json:"id"`             // provider/model
 	USD        *costs.Money  `json:"usd"`            // the provider's own charge where it sends one, else the computed one; null: unknown
 	Status     costs.Status  `json:"status"`         // priced, free, unpriced
-	Basis      string        `json:"basis"`          // provider, computed, none
+	Basis      string        `json:"basis"`          // provider, computed, estimated, none
 	List       *costs.Money  `json:"list_usd"`       // by list prices
 	Contracted *costs.Money  `json:"contracted_usd"` // by agreed prices
 	Charged    *costs.Money  `json:"charged_usd"`    // by the provider's own word
@@ -143,6 +143,7 @@ func readReading(raw []byte, vendor string, f *explainFlags, t *costs.Terms) (co
 		if said := r.Reading(); said.HasUsage {
 			t.Served = said.ServedModel
 			t.Serve(said.ServiceTier)
+			t.Batch = t.Batch || api == wire.Batches
 			return said.Reading, costs.FlavourOf(vendor, api.String(), said.RawUsage).For(f.model)
 		}
 	}
@@ -163,6 +164,8 @@ func replyAPI(raw []byte) (wire.API, bool) {
 		return wire.Generate, true
 	case !has("usage", '{'):
 		return 0, false
+	case string(m["object"]) == `"batch"`:
+		return wire.Batches, true
 	case has("output", '['):
 		return wire.Responses, true
 	case has("content", '['):
@@ -242,6 +245,9 @@ func explained(c costs.Charge, t costs.Terms) *explanation {
 		return e
 	}
 	e.List, e.Contracted, e.USD = &c.List, &c.Contracted, &c.Contracted
+	if c.Mean {
+		e.Basis = "estimated"
+	}
 	return e
 }
 
@@ -284,6 +290,9 @@ func (e *explanation) print(w io.Writer) error {
 	}
 	if e.Equivalent != nil && e.Equivalent.USD != nil {
 		fmt.Fprintf(w, "bought as %s/%s: $%s\n", e.Equivalent.Provider, e.Equivalent.Model, e.Equivalent.USD)
+	}
+	if e.Basis == "estimated" {
+		fmt.Fprintln(w, "estimated: thresholds go by the mean of the requests, of which one alone may have crossed one")
 	}
 	if !e.Consistent {
 		fmt.Fprintln(w, "usage_inconsistent: the meters do not add up to the vendor's totals")
