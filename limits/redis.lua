@@ -8,7 +8,8 @@
 --   TAG:t          the latest time seen: time never runs back here
 --   TAG:z          leases by when they expire
 --   TAG:l:ID       a lease: when it began, and what it holds of which counts
---   TAG:c:SUFFIX   a count: h held, u until when used (rates), s spent (money), m whose it is
+--   TAG:c:SUFFIX   a count: h held, u until when used (rates), s spent (money), m whose it is,
+--                  p what s was at the time q, while it stands above the ledger's
 --   TAG:i          the suffixes of counts that there are, some of counts that were
 --
 -- All numbers are integers below 2^53, which a double has exactly. A reply is
@@ -339,6 +340,33 @@ function ops.correct(out)
     c.s = max(c.s, min(n, MOST))
     out[#out + 1] = c.s
     keep(c, p)
+  end
+  return 1
+end
+
+-- How long all that is spent takes at most to reach the ledger; for each sum:
+-- suffix, end of period, what the ledger knows. A sum that stood above that for
+-- so long holds what was never spent: by so much it is lowered. The first look
+-- only notes it (p, at q). Numbers of the reply: sums before and after.
+function ops.lower(out)
+  local patience = num()
+  while at < #ARGV do
+    local p = { s = arg(), k = 'u', e = num() }
+    local n = num()
+    local c = count(p.s)
+    local key = base .. ':c:' .. p.s
+    local f = redis.call('HMGET', key, 'p', 'q')
+    local was, when = tonumber(f[1] or 0), tonumber(f[2] or 0)
+    out[#out + 1] = c.s
+    if c.is and c.s > n then
+      local due = when > 0 and now - when >= patience
+      if due then c.s = max(n, c.s - max(0, min(c.s, was) - n)) end
+      if due or when == 0 then redis.call('HSET', key, 'p', int(c.s), 'q', int(now)) end
+      keep(c, p)
+    elseif when > 0 then
+      redis.call('HDEL', key, 'p', 'q')
+    end
+    out[#out + 1] = c.s
   end
   return 1
 end

@@ -209,6 +209,24 @@ func (r *Redis) Correct(ctx context.Context, l *Limit, since time.Time, spent []
 	return err
 }
 
+// Lower brings down the sums of a budget's period that have stood above what
+// the ledger knows for longer than it takes to get there: estimates of calls
+// that were never settled. spent is all that the ledger knows of the period;
+// what it does not have there was not spent. Call it after Correct, as often: a
+// sum is lowered at the second look, three minutes after the first. It returns
+// by how much, and does nothing while Redis is not trusted.
+func (r *Redis) Lower(ctx context.Context, l *Limit, since time.Time, spent []Sum) ([]Sum, error) {
+	if r.failing.Load() || r.repairing.Load() {
+		return nil, nil
+	}
+	lowered, err := r.store.lower(ctx, l, since, spent)
+	for i := range lowered {
+		r.log.Warn("a budget's sum on Redis was above the ledger's, and is lowered",
+			"limit", l.Name(), "project", lowered[i].Project, "value", lowered[i].Value, "by", Dollars(lowered[i].USD))
+	}
+	return lowered, err
+}
+
 // Status is Limiter's.
 func (r *Redis) Status(ctx context.Context) ([]Standing, error) {
 	if r.failing.Load() {

@@ -432,6 +432,68 @@ func (s *store) correct(ctx context.Context, l *Limit, since time.Time, spent []
 	return nil
 }
 
+// shipTime is how long it takes at most until what a call spent is in the
+// ledger, the spool of a process that died among it.
+const shipTime = 3 * time.Minute
+
+// lower lowers the sums of a budget's period that have stood above what the
+// ledger knows for longer than shipTime, and returns by how much.
+func (s *store) lower(ctx context.Context, l *Limit, since time.Time, spent []Sum) (lowered []Sum, err error) {
+	type whose struct{ project, value string }
+	known := make(map[whose]*Sum, len(spent))
+	for i := range spent {
+		known[whose{spent[i].Project, spent[i].Value}] = &spent[i]
+	}
+	list, err := s.status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	above, name := map[string][]*Sum{}, l.Name()
+	for i := range list {
+		st := &list[i]
+		if st.Limit.Dimension != USD || !st.Since.Equal(since) || st.Limit.Name() != name {
+			continue
+		}
+		sum := Sum{Project: st.Project, Value: st.Value}
+		if k := known[whose{st.Project, st.Value}]; k != nil {
+			sum = *k
+		}
+		if sum.Unpriced > 0 && l.Ceiling == 0 { // nobody knows what they cost
+			continue
+		}
+		above[sum.Project] = append(above[sum.Project], &sum)
+	}
+	for project, sums := range above {
+		for len(sums) > 0 {
+			n := min(len(sums), correctBatch)
+			if lowered, err = s.lowerShare(ctx, lowered, l, since, project, sums[:n]); err != nil {
+				return lowered, err
+			}
+			sums = sums[n:]
+		}
+	}
+	return lowered, nil
+}
+
+func (s *store) lowerShare(ctx context.Context, out []Sum, l *Limit, since time.Time, project string, sums []*Sum) ([]Sum, error) {
+	p := heldPart{plan: s.plans.of(l, l.Name()), since: since.Unix()}
+	args := append(make([]any, 0, 1+3*len(sums)), shipTime.Microseconds())
+	for _, sum := range sums {
+		p.value = sum.Value
+		args = append(args, p.suffix(), p.end(), l.of(&Use{USD: sum.USD, Unpriced: sum.Unpriced}))
+	}
+	a, err := s.run(ctx, project, l.Scope.Shared(), "lower", args)
+	if err != nil {
+		return out, err
+	}
+	for i := range min(len(sums), len(a.numbers)/2) {
+		if by := a.int(2*i) - a.int(2*i+1); by > 0 {
+			out = append(out, Sum{Project: project, Value: sums[i].Value, USD: by})
+		}
+	}
+	return out, nil
+}
+
 func (s *store) correctShare(ctx context.Context, l *Limit, since time.Time, project string, sums []*Sum) error {
 	p := heldPart{plan: s.plans.of(l, l.Name()), since: since.Unix()}
 	args := append(make([]any, 0, 1+4*len(sums)), s.max)
