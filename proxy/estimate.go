@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weir/costs"
+	"weir/ledger"
 	"weir/limits"
 	"weir/proxy/wire"
 )
@@ -181,6 +182,34 @@ func (p *Proxy) estimateOver(x *Exchange, pl *plan) estimate {
 		e.expected.Unpriced, e.most.Unpriced = 1, 1
 	}
 	return e
+}
+
+// foreseen is the attempt that is about to be made, under a budget, at what was
+// reserved for it: where the process dies the limits charge that, and the ledger
+// says the same. nil: there is no budget, or the price is not known.
+func (p *Proxy) foreseen(x *Exchange, pl *plan) []ledger.Attempt {
+	if !x.state.money || len(pl.targets) == 0 {
+		return nil
+	}
+	var e estimate
+	if held := x.ceilings; held != nil && held.beat != nil {
+		e.expected = held.expected
+	}
+	if e.expected.USD == 0 && e.expected.Unpriced == 0 { // only budgets that are decided on for each attempt
+		e = p.estimateOver(x, pl)
+	}
+	if e.expected.USD == 0 || e.expected.Unpriced > 0 {
+		return nil
+	}
+	t := pl.targets[0]
+	a := ledger.Attempt{
+		N: 1, Provider: t.Provider.Name, Model: clip(t.Provider.upstreamModel(t.model(x.Model))), UsageSource: ledger.Estimated,
+		Charge: ledger.Charge{Cost: ledger.Known(costs.MoneyOf(e.expected.USD, 0)), CostSource: ledger.CostEstimated},
+	}
+	a.Computed = a.Cost
+	a.Usage.Set(costs.Input, e.expected.Input)
+	a.Usage.Set(costs.Output, e.expected.Output)
+	return []ledger.Attempt{a}
 }
 
 // dearest is the highest estimate of some targets; false: no price is known.

@@ -29,7 +29,7 @@ func (p *Proxy) relay(_ http.ResponseWriter, r *http.Request, x *Exchange) error
 	x.call.Route = pl.route
 	ctx, cancel := p.callContext(r, x, pl.timeouts.Total)
 	defer cancel()
-	if err := p.open(x); err != nil {
+	if err := p.open(x, &pl); err != nil {
 		return err
 	}
 	x.startPings()
@@ -80,16 +80,18 @@ func (p *Proxy) callContext(r *http.Request, x *Exchange, total time.Duration) (
 // drains reports whether the reply is read on after the client has gone.
 func (x *Exchange) drains() bool { return x.state.Drain.Time > 0 && x.Endpoint.Stream }
 
-// open writes the opened record: from here on the call cannot be lost.
-func (p *Proxy) open(x *Exchange) error {
+// open writes the opened record: from here on the call cannot be lost. It says
+// what the ledger is to have of the call where the process dies under it.
+func (p *Proxy) open(x *Exchange, pl *plan) error {
 	c := x.call
 	c.Queue = x.since()
 	if x.estimate > 0 {
 		c.Usage.Set(costs.Input, x.estimate)
 		c.UsageSource = ledger.Estimated
 	}
+	c.Attempts = p.foreseen(x, pl)
 	err := p.recorder.Opened(c)
-	c.Usage, c.UsageSource = costs.Usage{}, ""
+	c.Usage, c.UsageSource, c.Attempts = costs.Usage{}, "", nil
 	if err != nil {
 		return &Error{
 			Code: RecorderFull, Err: err, RetryAfter: 5 * time.Second,
@@ -137,6 +139,7 @@ type carrier struct {
 	room     ticket    // taken at an upstream for the attempt to come
 	detours  []detour  // targets passed over for want of room
 	patience time.Time // until then room is waited for; zero: it has not been yet
+	insist   bool      // the next target is asked though it wants a pause
 }
 
 // A failure is how an attempt ended without a reply for the client.
