@@ -26,6 +26,10 @@ type RedisOptions struct {
 	Deadline time.Duration // of a step; 0: 40 ms
 	Log      *slog.Logger  // nil: slog.Default()
 
+	// MaxValues bounds the values of a project that have counts at once; those
+	// beyond it share one for each limit. 0: 262,144.
+	MaxValues int
+
 	// Changed is told of each change of the state; it must not block. nil: nobody is.
 	Changed func(RedisState)
 
@@ -84,6 +88,9 @@ func OpenRedis(o RedisOptions) (*Redis, error) {
 	if o.Prefix == "" {
 		o.Prefix = prefix
 	}
+	if o.MaxValues == 0 {
+		o.MaxValues = maxCounters
+	}
 	if o.Deadline == 0 {
 		o.Deadline = stepTime
 	}
@@ -97,7 +104,7 @@ func OpenRedis(o RedisOptions) (*Redis, error) {
 	r.local.memory = NewMemory(o.Options)
 	r.replicas.Store(1)
 	s := &r.store
-	s.client, s.prefix, s.deadline, s.now, s.cross, s.max = client, o.Prefix, o.Deadline, o.Now, o.Crossed, maxCounters
+	s.client, s.prefix, s.deadline, s.now, s.cross, s.max = client, o.Prefix, o.Deadline, o.Now, o.Crossed, o.MaxValues
 	s.id = strings.ToLower(rand.Text()[:12])
 	s.epoch.Store(new(string))
 	_, s.single = client.(*redis.Client)

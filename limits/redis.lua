@@ -170,6 +170,11 @@ local function put(id, l, ...)
   return redis.call('SET', base .. ':l:' .. id, cmsgpack.pack(l), 'PX', int(min(ttl + 2 * LATE, 400 * DAY)), ...)
 end
 
+local function alive(id, expires)
+  redis.call('ZADD', base .. ':z', int(expires), id)
+  redis.call('PEXPIRE', base .. ':z', KEEP)
+end
+
 -- Ends the leases that got no heartbeat: by their estimates, not by 0. They
 -- stay known, for what settles late.
 local function reap()
@@ -246,7 +251,7 @@ function ops.reserve(out)
     end
   end
   put(id, l)
-  redis.call('ZADD', base .. ':z', int(now + ttl), id)
+  alive(id, now + ttl)
   return 1
 end
 
@@ -292,7 +297,7 @@ function ops.beat()
     keep(count(p.s), p)
   end
   put(id, l)
-  redis.call('ZADD', base .. ':z', int(now + ttl), id)
+  alive(id, now + ttl)
   return 1
 end
 

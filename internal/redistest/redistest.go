@@ -4,6 +4,7 @@
 package redistest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -165,6 +166,60 @@ func (s *Server) ping() error {
 	if got := string(reply); got != "+PONG" && got != "-NOAU" { // it wants a password first
 		return errors.New("it says " + strconv.Quote(string(reply)))
 	}
+	return nil
+}
+
+// Do sends a command whose words have no spaces in them, and returns the texts
+// of the reply as lines; numbers and errors keep their sign, : and -.
+func (s *Server) Do(command string) string {
+	s.t.Helper()
+	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		s.t.Fatalf("redis %s: %v", command, err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, command+"\r\n"); err != nil {
+		s.t.Fatalf("redis %s: %v", command, err)
+	}
+	var out strings.Builder
+	if err := reply(bufio.NewReader(c), &out); err != nil {
+		s.t.Fatalf("redis %s: %v", command, err)
+	}
+	return out.String()
+}
+
+// reply reads one reply.
+func reply(r *bufio.Reader, out *strings.Builder) error {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	line = strings.TrimRight(line, "\r\n")
+	n, _ := strconv.Atoi(line[1:])
+	switch line[0] {
+	case '$':
+		text := make([]byte, max(0, n)+2)
+		if n < 0 {
+			return nil
+		}
+		if _, err := io.ReadFull(r, text); err != nil {
+			return err
+		}
+		line = string(text[:n])
+	case '*':
+		for range n {
+			if err := reply(r, out); err != nil {
+				return err
+			}
+		}
+		return nil
+	case '+':
+		line = line[1:]
+	}
+	out.WriteString(line + "\n")
 	return nil
 }
 
