@@ -115,6 +115,9 @@ func (a *attempt) settle() {
 	}
 	a.settled = true
 	r := a.reading()
+	if r.ServiceTier == "" {
+		r.ServiceTier = a.headerTier()
+	}
 	rec, c := a.record, a.x.call
 	rec.Total = time.Since(a.start) // the call may be recorded before judge has its say
 	rec.ServedModel, rec.StopReason, rec.ServiceTier = clip(r.ServedModel), clip(r.StopReason), clip(r.ServiceTier)
@@ -219,7 +222,27 @@ func (a *attempt) terms(r *wire.Reading) costs.Terms {
 		}
 	}
 	t.Serve(r.ServiceTier)
+	if t.Tier == tierPrepaid && a.header("X-Ms-Spillover-From-Deployment") != "" {
+		t.Tier = "standard" // Azure had no room on the prepaid units
+	}
 	return t
+}
+
+// tierPrepaid is the price book's word for units that are bought by the month.
+const tierPrepaid = "provisioned"
+
+// headerTier is the tier that a reply's headers say: Google's and Bedrock's,
+// which tell there that they served another one than was asked for.
+func (a *attempt) headerTier() string {
+	return strings.ToLower(clip(cmp.Or(a.header("X-Gemini-Service-Tier"), a.header("X-Amzn-Bedrock-Service-Tier"))))
+}
+
+// header is one of the upstream's reply; "" where there is none.
+func (a *attempt) header(name string) string {
+	if a.resp == nil {
+		return ""
+	}
+	return a.resp.Header.Get(name)
 }
 
 // onlyLooks reports whether the request makes nothing: a reply to it may tell

@@ -317,9 +317,12 @@ func TestBugRequestedTierBeatsServed_litellm31837(t *testing.T) {
 
 // What neither a host nor a reply says of a price is in the provider's settings.
 func TestTermsOfTheProvider(t *testing.T) {
-	check := func(name string, p ProviderSettings, tier, want, terms string) {
+	check := func(name string, p ProviderSettings, tier, want, terms string, headers ...string) {
 		t.Helper()
 		rule := map[string]any{"usage_json": json.RawMessage(`{"prompt_tokens":1000,"completion_tokens":100}`)}
+		if headers != nil {
+			rule["headers"] = map[string]string{headers[0]: headers[1]}
+		}
 		if tier != "" {
 			rule["service_tier"] = tier
 		}
@@ -338,6 +341,7 @@ func TestTermsOfTheProvider(t *testing.T) {
 	check("a data zone", azure(costs.Terms{Region: "datazone"}), "", "0.00385", "region=datazone")
 	check("prepaid units", azure(costs.Terms{Tier: "provisioned"}), "", "0", "tier=provisioned")
 	check("prepaid units whose reply names a tier", azure(costs.Terms{Tier: "provisioned"}), "priority", "0.00595", "")
+	check("prepaid units without room", azure(costs.Terms{Tier: "provisioned"}), "default", "0.0035", "tier=standard", "X-Ms-Spillover-From-Deployment", "ptu")
 	check("OpenAI in Europe, by a proxy", ProviderSettings{PriceAs: "openai", PriceTerms: costs.Terms{Residency: "eu"}}, "", "0.0035", "residency=eu")
 	check("GPUs without a word of their time", ProviderSettings{GPUHour: costs.USD("2"), PriceTerms: costs.Terms{GPUs: 4}}, "", "", "gpus=4")
 }
@@ -374,5 +378,23 @@ func TestGoldenCostsAcrossDialects(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Google says in a header by which tier it served, whatever was asked for.
+func TestTierOfAHeader(t *testing.T) {
+	for served, want := range map[string]string{"priority": "0.0039375", "standard": "0.00225", "flex": "0.001125", "": "0.00225"} {
+		rule := map[string]any{"usage_json": json.RawMessage(`{"promptTokenCount":1000,"candidatesTokenCount":100}`)}
+		if served != "" {
+			rule["headers"] = map[string]string{"x-gemini-service-tier": served}
+		}
+		p := at("up", "gemini", mockRules(t, rule))
+		p.PriceAs = "google"
+		g := newRig(t, Settings{Providers: []ProviderSettings{p}, Prices: costs.Builtin()}, pricedOn923)
+		resp, text := g.post("/v1beta/models/gemini-2.5-pro:generateContent", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`)
+		c := g.one()
+		if got := resp.Header.Get(costHeader); got != want || c.Attempts[0].ServiceTier != served {
+			t.Errorf("served by %q: %q (%q), want %q: %s", served, got, c.Attempts[0].ServiceTier, want, text)
+		}
 	}
 }
