@@ -83,6 +83,7 @@ type allowance struct {
 	quotas [measures]quota
 	stop   stop          // of all calls
 	large  stop          // of calls that are as large as the one refused
+	away   stop          // of all calls, since the upstream is overloaded: it may be well sooner
 	steps  time.Time     // until then its amounts are taken to come back all at once
 	doubt  time.Time     // until then its quotas are not believed: it took what they would not allow
 	kept   time.Time     // when the quotas last kept a call away; zero: others like it went on since
@@ -107,6 +108,7 @@ type quota struct {
 
 // A stop is the pause that a refusal asked for.
 type stop struct {
+	status int // of the refusal: 429, 503, 529
 	until  time.Time
 	tokens int64 // of the refused call: smaller ones may pass. 0: of all calls
 }
@@ -133,16 +135,21 @@ type ticket struct {
 	upTo   amounts // all that was sent, this call included
 	beside amounts // what was sent shortly before and had no answer yet: the upstream may see it later
 	shut   bool    // it is answered, or never will be
+	away   bool    // take's, where it takes nothing
 	probe  bool    // by what is known it will be refused
 }
 
 // take takes the room that a call needs. Where the upstream would surely
-// refuse it nothing is taken, and wait is how long it would: above 0.
+// refuse it nothing is taken, and wait is how long it would: above 0. t.away
+// says that it asked for a pause, and may be well sooner.
 func (l *allowance) take(now time.Time, need amounts) (t ticket, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if wait = max(l.stop.lasts(now, &need), l.large.lasts(now, &need)); wait > 0 {
 		return t, wait
+	}
+	if wait = l.away.lasts(now, &need); wait > 0 {
+		return ticket{away: true}, wait
 	}
 	wait = l.lacks(now, &need)
 	switch {
@@ -314,6 +321,8 @@ func (l *allowance) refuse(s stop, w *word, now time.Time) {
 		if w.isOut() {
 			l.steps = now.Add(limitsLast)
 		}
+	case s.status != 429:
+		l.away = s
 	case s.tokens > 0:
 		l.large = s
 	case s.until.After(l.stop.until):
@@ -357,7 +366,7 @@ func (t *ticket) giveBack() {
 func (l *allowance) isOver(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	over := !now.Before(l.stop.until) && !now.Before(l.large.until)
+	over := !now.Before(l.stop.until) && !now.Before(l.large.until) && !now.Before(l.away.until)
 	for i := range l.quotas {
 		over = over && !now.Before(l.quotas[i].until) && !now.Before(l.quotas[i].trust)
 	}

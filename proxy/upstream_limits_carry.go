@@ -15,6 +15,7 @@ import (
 type detour struct {
 	target Target
 	until  time.Time // when it has, as far as is known
+	away   bool      // it is overloaded: asked all the same where nobody else is left
 }
 
 // askWithin asks a target, unless its upstream has said that it would refuse.
@@ -34,7 +35,8 @@ func (c *carrier) askWithin(t Target) *failure {
 func (c *carrier) takeRoom(t Target) *failure {
 	model := t.Provider.upstreamModel(t.model(c.x.Model))
 	l := t.Provider.allowances.look(model)
-	if l == nil || !c.countsAt(t, model) {
+	insist := c.insist
+	if c.insist = false; insist || l == nil || !c.countsAt(t, model) {
 		return nil
 	}
 	now := time.Now()
@@ -50,7 +52,8 @@ func (c *carrier) takeRoom(t Target) *failure {
 	c.forgo(t)
 	c.x.turnedAway = true
 	c.p.metrics.heldBack(t.Provider.Name, "avoided")
-	c.detours = append(c.detours, detour{t, now.Add(wait)})
+	tracePassed(c.x, t.Provider.Name, wait)
+	c.detours = append(c.detours, detour{t, now.Add(wait), room.away})
 	return &failure{err: noRoom(t, model, wait), elsewhere: true, unsent: true, full: true}
 }
 
@@ -98,34 +101,41 @@ func (c *carrier) awaitRoom(f *failure) (Target, bool) {
 	if !f.elsewhere || len(c.detours) == 0 {
 		return Target{}, false
 	}
-	i := 0
+	i, now := 0, time.Now()
 	for j := range c.detours {
 		if c.detours[j].until.Before(c.detours[i].until) {
 			i = j
 		}
 	}
-	d, now := c.detours[i], time.Now()
 	if c.patience.IsZero() {
 		c.patience = now.Add(c.plan.timeouts.Room)
 	}
-	wait := d.until.Sub(now)
-	if d.until.After(c.patience) || !c.hasTime(wait) {
-		if f.full {
-			f.err = noRoom(d.target, d.target.Provider.upstreamModel(d.target.model(c.x.Model)), max(wait, minWait))
-			c.p.metrics.heldBack(d.target.Provider.Name, "refused")
-		}
-		return Target{}, false
+	d := c.detours[i]
+	if wait := d.until.Sub(now); !d.until.After(c.patience) && c.hasTime(wait) {
+		c.p.metrics.heldBack(d.target.Provider.Name, "waited")
+		return d.target, c.pause(wait) && c.comeBack(i)
 	}
-	c.p.metrics.heldBack(d.target.Provider.Name, "waited")
-	if !c.pause(wait) {
-		return Target{}, false
+	if i := slices.IndexFunc(c.detours, func(d detour) bool { return d.away }); i >= 0 {
+		c.insist, d = true, c.detours[i]
+		return d.target, c.comeBack(i)
 	}
+	if f.full {
+		f.err = noRoom(d.target, d.target.Provider.upstreamModel(d.target.model(c.x.Model)), max(d.until.Sub(now), minWait))
+		c.p.metrics.heldBack(d.target.Provider.Name, "refused")
+	}
+	return Target{}, false
+}
+
+// comeBack takes a target off the detours, to be asked whatever its breaker
+// says: the last resort is never taken away.
+func (c *carrier) comeBack(i int) bool {
+	t := c.detours[i].target
 	c.detours = slices.Delete(c.detours, i, i+1)
-	d.target.Provider.breakerFor(d.target.model(c.x.Model)).allow(time.Now()) // the last resort is never taken away
-	if at := slices.Index(c.plan.targets, d.target); at >= 0 && c.fellBack == 0 {
+	t.Provider.breakerFor(t.model(c.x.Model)).allow(time.Now())
+	if at := slices.Index(c.plan.targets, t); at >= 0 && c.fellBack == 0 {
 		c.last = at
 	}
-	return d.target, true
+	return true
 }
 
 // pause waits, and reports false where the call ended first, or its client
@@ -174,11 +184,11 @@ func (a *attempt) hearRefusal(status int, f *failure, told *wire.Failure) {
 	var w word
 	now := time.Now()
 	known := w.read(a.resp.Header, a.target.Provider.headerRows, now)
-	var s stop
+	s := stop{status: status}
 	if f.after > 0 {
 		s.until = now.Add(min(f.after, limitsLast))
 	}
-	if requests := &w[ofRequests]; told.Type == "tokens" || requests.known && requests.left > 0 {
+	if requests := &w[ofRequests]; status == 429 && (told.Type == "tokens" || requests.known && requests.left > 0) {
 		s.tokens = a.c.needs()[ofTokens]
 	}
 	if f.after <= 0 && (status != 429 || !known) {

@@ -160,6 +160,25 @@ func TestPauseOfRefusal(t *testing.T) {
 	check("RetryInfo", says(429, `{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}]}}`))
 }
 
+// An upstream that is overloaded may be well sooner than it says: where there
+// is no other it is asked.
+func TestOverloadedIsLastResort(t *testing.T) {
+	a, b := newVendor(t, failing(503, "Retry-After", "30")), newVendor(t, failing(529, "Retry-After", "60"))
+	g := newRig(t, Settings{Providers: []ProviderSettings{openaiNamed("a", a), openaiNamed("b", b)}, Routes: []RouteSettings{route("both", []string{"a"}, []string{"b"}), route("*", []string{"a"}, nil)}})
+	check := func(model string, status, ofA, ofB int) {
+		t.Helper()
+		if resp, got := g.post("/v1/chat/completions", fmt.Sprintf(`{"model":%q}`, model)); resp.StatusCode != status {
+			t.Errorf("%s: %d %s", model, resp.StatusCode, got)
+		}
+		a.asked(t, ofA)
+		b.asked(t, ofB)
+	}
+	check("one", 503, 1, 0)
+	check("one", 503, 2, 0)
+	check("both", 529, 3, 1)
+	check("both", 529, 4, 2)
+}
+
 // A refusal for too many tokens keeps no smaller call away, and one for want
 // of money nobody.
 func TestPauseOfLargeCalls(t *testing.T) {

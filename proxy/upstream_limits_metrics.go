@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // upstreamFigures are what providers say of their limits, read when they are
@@ -39,4 +41,13 @@ func (f upstreamFigures) Collect(c chan<- prometheus.Metric) {
 			}
 		}
 	}
+}
+
+// tracePassed tells the call's span of a target that was passed over.
+func tracePassed(x *Exchange, provider string, wait time.Duration) {
+	if x.trace.span == nil {
+		return
+	}
+	x.trace.span.AddEvent("upstream limit reached", trace.WithAttributes(
+		attribute.String("weir.provider", provider), attribute.Int64("weir.wait_ms", wait.Milliseconds())))
 }

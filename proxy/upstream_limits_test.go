@@ -93,14 +93,14 @@ func TestStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l allowance
 		now := time.Now()
-		l.refuse(stop{until: now.Add(3 * time.Second)}, new(word), now)
-		l.refuse(stop{until: now.Add(time.Second)}, new(word), now)
+		l.refuse(stop{status: 429, until: now.Add(3 * time.Second)}, new(word), now)
+		l.refuse(stop{status: 429, until: now.Add(time.Second)}, new(word), now)
 		took(t, &l, oneCall, 3*time.Second)
 		time.Sleep(3 * time.Second)
 		took(t, &l, oneCall, 0)
 
 		now = time.Now()
-		l.refuse(stop{until: now.Add(time.Minute), tokens: 5000}, new(word), now)
+		l.refuse(stop{status: 429, until: now.Add(time.Minute), tokens: 5000}, new(word), now)
 		took(t, &l, amounts{1, 5000, 5000, 1}, time.Minute)
 		took(t, &l, amounts{1, 4999, 4999, 1}, 0)
 	})
