@@ -54,7 +54,7 @@ type post struct {
 
 const (
 	maxQueue = 1024
-	maxTold  = 1 << 14
+	maxTold  = 1 << 17 // about 10 MB
 
 	// tellPace is between two posts to one webhook: Slack takes one a second.
 	tellPace = time.Second
@@ -90,9 +90,24 @@ func Open(o Options, hooks []Webhook) *Desk {
 	}
 	d := &Desk{o: o, queue: make(chan Event, maxQueue), stop: make(chan struct{}), posts: map[string]*post{}, told: map[string]bool{}}
 	d.work, d.cut = context.WithCancel(context.Background())
+	if err := d.recall(); err != nil {
+		o.Log.Warn("what was told already is looked up one by one", "err", err)
+	}
 	d.Apply(hooks)
 	d.workers.Go(d.run)
 	return d
+}
+
+// recall reads what was told last, so that thresholds that are passed anew at a
+// start, as the sums of budgets are corrected, do not fill the queue.
+func (d *Desk) recall() error {
+	ctx, cancel := context.WithTimeout(d.work, storeTime)
+	defer cancel()
+	ids, err := lastIDs(ctx, d.o.DB, maxTold/2)
+	for _, id := range ids {
+		d.told[id] = true
+	}
+	return err
 }
 
 // Apply swaps the webhooks. Deliveries to one that has another URL now go

@@ -425,8 +425,13 @@ func TestList(t *testing.T) {
 	count(Query{Kind: KeyPaused}, 0)
 	count(Query{Since: base.Add(3 * time.Second)}, 4)
 	count(Query{Since: base.Add(time.Second), Until: base.Add(3 * time.Second)}, 4)
-	if n, err := Prune(t.Context(), db, base.Add(2*time.Second)); n != 4 || err != nil {
+	if n, err := Prune(t.Context(), db, base.Add(2*time.Second).Add(KeepTime)); n != 4 || err != nil {
 		t.Errorf("pruned %d, %v", n, err)
+	}
+	for _, a := range listAll(t, db) {
+		if a.Deliveries[0].State != GivenUp {
+			t.Errorf("after %s: %+v", KeepTime, a.Deliveries)
+		}
 	}
 	count(Query{}, 6)
 	var left int

@@ -70,6 +70,7 @@ type PassedLimit struct {
 	Amount  string    `json:"amount"`
 	Used    string    `json:"used"`
 	Percent int       `json:"percent,omitzero"` // the threshold that was passed
+	Asked   string    `json:"asked,omitzero"`   // what a call may cost that does not fit in
 	Since   time.Time `json:"since,omitzero"`   // the begin of the period or window
 	Until   time.Time `json:"until,omitzero"`   // of a budget: when it begins anew
 	Zone    string    `json:"zone,omitzero"`    // that a budget's period begins in
@@ -99,22 +100,28 @@ type Passing struct {
 	Project      string // the id of whose the value is; empty: of none, or of all
 	Amount, Used int64  // of the unit usd: billionths of a dollar
 	Refused      bool   // a call does not fit in; else a threshold was passed
+	Asked        int64  // what that call may cost
 	Window       time.Duration
 }
+
+// nearlyAll is the share of a budget, in percent, from which on a refusal
+// means that it is used up, and not that one call is dear.
+const nearlyAll = 90
 
 // quiet is how often one threshold of a rate is told for one value at most:
 // the counts of rates begin anew each minute.
 const quiet = time.Hour
 
 // NewPassing is the event of a limit that was passed. Of budgets each
-// threshold is told once in a period, and the first refusal; a budget of
-// another amount is another one. Of rates it is told once an hour, or in a
+// threshold is told once in a period, the first refusal, and the first one that
+// means that it is used up; a budget of another amount is another one. Of rates it is told once an hour, or in a
 // window that is longer.
 func NewPassing(p *Passing, now time.Time) Event {
 	l := p.Limit
 	l.amount, l.used = p.Amount, p.Used
 	l.Since, l.Until = l.Since.UTC(), l.Until.UTC()
 	e := Event{Kind: LimitThreshold, At: now.UTC(), Limit: &l}
+	mark := int64(l.Percent)
 	show, begin := count, now.UTC().Truncate(max(quiet, p.Window))
 	if l.Unit == USD {
 		show, begin, e.Kind = Dollars, l.Since, BudgetThreshold
@@ -122,14 +129,15 @@ func NewPassing(p *Passing, now time.Time) Event {
 			e.Kind = BudgetReached
 		}
 		if p.Refused {
-			e.Kind = BudgetRefused
+			e.Kind, l.Asked = BudgetRefused, Dollars(p.Asked)
+			mark = min(scale(p.Used, 100, p.Amount), nearlyAll) / nearlyAll
 		}
 	}
 	l.Amount, l.Used = show(p.Amount), show(p.Used)
 	if p.Project != "" {
 		e.Project = &Named{ID: p.Project}
 	}
-	e.ID = NewID(e.Kind, l.Name, l.Amount, p.Project, l.Value, strconv.FormatInt(begin.Unix(), 10), strconv.Itoa(l.Percent))
+	e.ID = NewID(e.Kind, l.Name, l.Amount, p.Project, l.Value, strconv.FormatInt(begin.Unix(), 10), strconv.FormatInt(mark, 10))
 	return e
 }
 

@@ -51,8 +51,8 @@ func TestTexts(t *testing.T) {
 	check(budget(100, "25.000000001", "block"), "Customer acme of project shop has used all of its budget for November 2026 (America/New_York): $25.000000001 of $25 (100%). Calls that would pass it are refused until 1 December 2026 00:00 (America/New_York).")
 	check(budget(100, "25", "downgrade"), "Customer acme of project shop has used all of its budget for November 2026 (America/New_York): $25 of $25 (100%). Calls beyond it are answered by small until 1 December 2026 00:00 (America/New_York).")
 	refused := budget(0, "24.996", "block")
-	refused.Kind = BudgetRefused
-	check(refused, "A call no longer fits into the budget of customer acme of project shop for November 2026 (America/New_York), of which $24.996 of $25 (99%) are used. Calls that would pass it are refused until 1 December 2026 00:00 (America/New_York).")
+	refused.Kind, refused.Limit.Asked = BudgetRefused, "0.05"
+	check(refused, "A call that may cost $0.05 does not fit into the budget of customer acme of project shop for November 2026 (America/New_York): $24.996 of $25 (99%) are used or reserved. Calls that would pass it are refused until 1 December 2026 00:00 (America/New_York).")
 	check(budget(100, "25", "warn"), "Customer acme of project shop has used all of its budget for November 2026 (America/New_York): $25 of $25 (100%). Calls go on.")
 
 	rate := NewPassing(&Passing{
@@ -90,6 +90,8 @@ func TestIDs(t *testing.T) {
 	add("another percent", func(p *Passing) { p.Limit.Percent = 90 })
 	add("reached", func(p *Passing) { p.Limit.Percent = 100 })
 	add("refused", func(p *Passing) { p.Limit.Percent, p.Refused = 0, true })
+	add("refused at the end", func(p *Passing) { p.Limit.Percent, p.Refused, p.Used, p.Amount = 0, true, 95, 100 })
+	add("refused at the begin", func(p *Passing) { p.Limit.Percent, p.Refused, p.Used, p.Amount = 0, true, 89, 100 })
 	add("another period", func(p *Passing) { p.Limit.Since = time.Unix(1, 0) })
 	add("another value", func(p *Passing) { p.Limit.Value = "beta" })
 	add("another project", func(p *Passing) { p.Project = "q" })

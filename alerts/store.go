@@ -121,6 +121,23 @@ func known(ctx context.Context, db *sqldb.DB, id string) (bool, error) {
 	return n > 0, nil
 }
 
+// lastIDs are those of the events that were told last.
+func lastIDs(ctx context.Context, db *sqldb.DB, limit int) (ids []string, err error) {
+	rows, err := db.Reader().QueryContext(ctx, `SELECT id FROM alerts ORDER BY at DESC LIMIT ?`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list alerts: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("read alert: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
 // stateTime is how long a state that was told stands for later ones.
 const stateTime = time.Hour
 
@@ -247,9 +264,16 @@ func waiting(ctx context.Context, db *sqldb.DB, webhook string) (n int64, err er
 // period, so that nothing is told twice.
 const KeepTime = 90 * 24 * time.Hour
 
-// Prune deletes what was told before a time, and returns how many.
-func Prune(ctx context.Context, db *sqldb.DB, before time.Time) (n int64, err error) {
+// Prune deletes what was told longer than KeepTime ago, and returns how many. It
+// gives up what waits for webhooks that nobody has any more.
+func Prune(ctx context.Context, db *sqldb.DB, now time.Time) (n int64, err error) {
+	before := now.Add(-KeepTime)
 	err = db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE alert_deliveries SET state = 'given_up', answer = 'the webhook is gone'
+			WHERE state = 'pending' AND alert_id IN (SELECT id FROM alerts WHERE at < ?)`, now.Add(-tellTime-time.Hour).UnixMicro())
+		if err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM alert_deliveries WHERE alert_id IN (SELECT id FROM alerts WHERE at < ?)`, before.UnixMicro()); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (e *Event) sayBudget() string {
 	case BudgetReached:
 		return fmt.Sprintf("%s has used all of its budget for %s: %s. %s", e.whose(), l.period(), of, l.then())
 	case BudgetRefused:
-		return fmt.Sprintf("A call no longer fits into the budget of %s for %s, of which %s are used. %s", lower(e.whose()), l.period(), of, l.then())
+		return fmt.Sprintf("A call that may cost $%s does not fit into the budget of %s for %s: %s are used or reserved. %s", l.Asked, lower(e.whose()), l.period(), of, l.then())
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s has used %s of its budget for %s. %s", e.whose(), of, l.period(), e.Forecast.say(l)))
 }

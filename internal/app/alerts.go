@@ -76,18 +76,21 @@ func (a *App) openAlerts(c *config.Config) error {
 
 // crossed tells of a soft threshold that was passed.
 func (a *App) crossed(c limits.Crossing) {
-	a.desk.Tell(passing(c.Limit, c.Project, c.Value, c.Since, c.Used, c.Percent, time.Now()))
+	a.desk.Tell(passing(c.Limit, c.Project, c.Value, c.Since, used{of: c.Used}, c.Percent, time.Now()))
 }
+
+// used is what is used of a limit, and what a call asks for that does not fit.
+type used struct{ of, asked int64 }
 
 // passing is the event of a limit that was passed; percent 0: a call does not
 // fit into it.
-func passing(l *limits.Limit, project, value string, since time.Time, used int64, percent int, now time.Time) alerts.Event {
+func passing(l *limits.Limit, project, value string, since time.Time, u used, percent int, now time.Time) alerts.Event {
 	p := alerts.Passing{
 		Limit: alerts.PassedLimit{
 			Name: l.Name(), Scope: string(l.Scope), Tag: l.Tag, Value: value, Measure: l.Measure(), Action: string(l.Action), Instead: l.Instead,
 			Unit: l.Dimension.String(), Percent: percent, Since: since.UTC(),
 		},
-		Project: project, Amount: l.Amount, Used: used, Window: l.Window, Refused: percent == 0,
+		Project: project, Amount: l.Amount, Used: u.of, Asked: u.asked, Window: l.Window, Refused: percent == 0,
 	}
 	if p.Limit.Action == "" {
 		p.Limit.Action = string(limits.Block)
@@ -119,7 +122,7 @@ func (r *refusals) Reserve(ctx context.Context, d *limits.Demand) limits.Decisio
 			project = ""
 		}
 		since, _ := l.Span(now)
-		r.app.desk.Tell(passing(l, project, out.Value, since, out.Used, 0, now))
+		r.app.desk.Tell(passing(l, project, out.Value, since, used{out.Used, out.Asked}, 0, now))
 	}
 	return out
 }

@@ -125,7 +125,7 @@ func TestBudgetAlerts(t *testing.T) {
 		e.Forecast == nil || e.Limit.Percent != 1 || e.Limit.Value != "acme" || e.Project.Name != "shop" || e.Limit.Amount != alerts.Dollars(200*one) {
 		t.Errorf("told %+v of %+v: %s", e, e.Limit, e.Text)
 	}
-	if text := first[0].Text; !strings.HasPrefix(text, "A call no longer fits into the budget of customer acme of project shop for ") || !strings.Contains(text, "Calls that would pass it are refused until ") {
+	if text := first[0].Text; !strings.HasPrefix(text, "A call that may cost $0.0") || !strings.Contains(text, "Calls that would pass it are refused until ") {
 		t.Errorf("told %s", text)
 	}
 	if _, text := h.do("GET", h.AdminURL()+"metrics", ""); !strings.Contains(text, `weir_alerts_total{kind="budget_refused"} 1`) || !strings.Contains(text, `weir_alert_deliveries_total{state="delivered",webhook="127.0.0.1"} 2`) {

@@ -252,7 +252,7 @@ func (a *App) prune() {
 		now := time.Now()
 		bodies, err := ledger.PruneBodies(a.stopping, a.db, now.Add(-a.config.Load().Capture.Retention))
 		responses, err2 := ledger.PruneResponses(a.stopping, a.db, now)
-		_, err3 := alerts.Prune(a.stopping, a.db, now.Add(-alerts.KeepTime))
+		_, err3 := alerts.Prune(a.stopping, a.db, now)
 		if a.stopping.Err() != nil {
 			return
 		}
