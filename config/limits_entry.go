@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -18,7 +19,7 @@ func ParseLimit(entry []byte) (*Limit, error) {
 	d := json.NewDecoder(bytes.NewReader(entry))
 	d.UseNumber()
 	if err := d.Decode(&members); err != nil {
-		return nil, fmt.Errorf("read limit: %w", err)
+		return nil, Problems{{What: "want one JSON object of a limit's keys: " + strings.TrimPrefix(err.Error(), "json: ")}}
 	}
 	node, err := nodeOf(members)
 	if err != nil {

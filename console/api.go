@@ -49,7 +49,7 @@ type Page[T any] struct {
 }
 
 // absent are the parts that come with later versions.
-var absent = []string{"budgets", "cache", "prompts", "evals", "drift", "pools", "prices", "feedback"}
+var absent = []string{"cache", "prompts", "evals", "drift", "pools", "prices", "feedback"}
 
 func (c *Console) routes() []route {
 	key := param{"key", "path", "id or name of a key"}
@@ -58,7 +58,7 @@ func (c *Console) routes() []route {
 	}
 	rotate := keyAction("rotate", "Give a key a new secret", c.rotateKey, rotation{})
 	rotate.reply = madeKey{}
-	return []route{
+	return append([]route{
 		{http.MethodGet, "/openapi.json", "describe", "This description", nil, nil, 200, map[string]any{}, c.serveOpenAPI},
 		{http.MethodGet, "/status", "status", "How the running server does", nil, nil, 200, Status{}, c.serveStatus},
 		{http.MethodGet, "/keys", "listKeys", "All keys, the newest first", nil, nil, 200, Page[ledgerKey]{}, c.listKeys},
@@ -83,10 +83,9 @@ func (c *Console) routes() []route {
 		{http.MethodGet, "/costs", "costs", "What calls cost, summed by groups and by days or hours", costParams, nil, 200, Costs{}, c.serveCosts},
 		{http.MethodGet, "/routes", "listRoutes", "The routes in effect, in the order they are tried", nil, nil, 200, Page[Route]{}, c.listRoutes},
 		{http.MethodGet, "/providers", "listProviders", "The providers in effect", nil, nil, 200, Page[Provider]{}, c.listProviders},
-		{http.MethodGet, "/limits", "listLimits", "How the limits stand that are in use", nil, nil, 200, Page[Limit]{}, c.listLimits},
 		{http.MethodGet, "/alerts", "listAlerts", "What operators were told, the newest first, and whether it reached them", alertParams, nil, 200, Page[alerts.Told]{}, c.listAlerts},
 		{http.MethodGet, "/config", "showConfig", "The configuration in effect, its secrets left out", nil, nil, 200, map[string]any{}, c.showConfig},
-	}
+	}, c.limitRoutes()...)
 }
 
 // nothing answers what no route is for.
@@ -151,9 +150,10 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusRequestEntityTooLarge, "request_too_large", fmt.Sprintf("The body is over %d bytes.", large.Limit))
 	case errors.As(err, &b):
 		fail(w, http.StatusBadRequest, "invalid_request", b.message)
-	case errors.Is(err, ledger.ErrNoSuchKey), errors.Is(err, ledger.ErrNoSuchCall), errors.Is(err, ledger.ErrNoSuchProject):
+	case errors.Is(err, ledger.ErrNoSuchKey), errors.Is(err, ledger.ErrNoSuchCall), errors.Is(err, ledger.ErrNoSuchProject), errors.Is(err, ledger.ErrNoSuchLimit):
 		fail(w, http.StatusNotFound, "not_found", sentence(err))
-	case errors.Is(err, ledger.ErrKeyAmbiguous), errors.Is(err, ledger.ErrKeyRevoked), errors.Is(err, ledger.ErrProjectExists), errors.Is(err, ledger.ErrKeyExists):
+	case errors.Is(err, ledger.ErrKeyAmbiguous), errors.Is(err, ledger.ErrKeyRevoked), errors.Is(err, ledger.ErrProjectExists), errors.Is(err, ledger.ErrKeyExists),
+		errors.Is(err, ErrConfigured), errors.Is(err, ledger.ErrTooManyLimits):
 		fail(w, http.StatusConflict, "conflict", sentence(err))
 	case r.Context().Err() != nil:
 		// nobody is there to read it

@@ -230,7 +230,7 @@ func TestDataPlane(t *testing.T) {
 // told apart from a wrong method.
 func TestNothing(t *testing.T) {
 	d := open(t)
-	for _, name := range []string{"budgets", "cache", "prompts", "evals", "drift", "pools", "prices", "feedback"} {
+	for _, name := range []string{"cache", "prompts", "evals", "drift", "pools", "prices", "feedback"} {
 		d.refused("GET", "/"+name, "", 501, "not_in_this_version", name+": not in this version")
 		d.refused("POST", "/"+name+"/x/y", "{}", 501, "not_in_this_version", name+": not in this version")
 	}

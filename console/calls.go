@@ -222,15 +222,6 @@ func (c *Console) listProviders(w http.ResponseWriter, _ *http.Request) {
 	send(w, http.StatusOK, Page[Provider]{Data: notNil(c.o.Providers())})
 }
 
-func (c *Console) listLimits(w http.ResponseWriter, r *http.Request) {
-	list, err := c.o.Limits(r.Context())
-	if err != nil {
-		c.refuse(w, r, err)
-		return
-	}
-	send(w, http.StatusOK, Page[Limit]{Data: notNil(list)})
-}
-
 func (c *Console) showConfig(w http.ResponseWriter, _ *http.Request) {
 	send(w, http.StatusOK, c.o.Config())
 }

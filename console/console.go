@@ -23,7 +23,7 @@ type Options struct {
 	Config      func() any // the configuration in effect, ready for JSON, its secrets left out
 	Routes      func() []Route
 	Providers   func() []Provider
-	Limits      func(context.Context) ([]Limit, error)
+	Limits      Limits
 	Status      func() Status
 	Log         *slog.Logger // nil: slog.Default()
 }
@@ -52,20 +52,6 @@ type Provider struct {
 	Models  []string `json:"models,omitzero"` // that it is configured to serve
 	APIs    []string `json:"apis,omitzero"`   // that it is asked by, as is known now; "?": yet to be found out
 	From    string   `json:"from,omitzero"`   // the environment variable that it was found by
-}
-
-// A Limit is how a ceiling stands for one value of its scope.
-type Limit struct {
-	ID        string        `json:"id"` // scope, measure and value
-	Scope     string        `json:"scope"`
-	Value     string        `json:"value,omitzero"` // the key's id, the customer's name; empty: all calls
-	Measure   string        `json:"measure"`
-	Limit     int64         `json:"limit"`
-	Used      int64         `json:"used"`     // reservations included; above the limit: in debt
-	Reserved  int64         `json:"reserved"` // by calls under way
-	Remaining int64         `json:"remaining"`
-	Reset     time.Duration `json:"reset"` // nanoseconds until nothing is used, if nothing comes; concurrent: 0
-	Action    string        `json:"action"`
 }
 
 // Status is how the running server does.

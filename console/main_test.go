@@ -65,9 +65,7 @@ func open(t *testing.T) *desk {
 			return []console.Route{{Model: "fast", Targets: []console.Target{{Provider: "mock", Model: "m", Weight: 2}}}}
 		},
 		Providers: func() []console.Provider { return []console.Provider{{Name: "mock", Kind: "mock", HasKey: true}} },
-		Limits: func(context.Context) ([]console.Limit, error) {
-			return []console.Limit{{ID: "global concurrent ", Scope: "global", Measure: "concurrent", Limit: 5, Used: 1, Remaining: 4, Action: "block"}}, nil
-		},
+		Limits:    shownLimits,
 		Status: func() console.Status {
 			return console.Status{Version: "v1", URL: "http://127.0.0.1:8080", Auth: "keys", Ready: true}
 		},

@@ -85,7 +85,7 @@ func (s schemas) content(v any) map[string]any {
 
 // names are the schemas' names where the Go type's own will not do.
 var names = map[string]string{
-	"ledgerKey": "Key", "madeKey": "KeyWithSecret", "newKey": "NewKey", "rotation": "Rotation", "newProject": "NewProject",
+	"ledgerKey": "Key", "madeKey": "KeyWithSecret", "newKey": "NewKey", "rotation": "Rotation", "newProject": "NewProject", "newLimit": "NewLimit",
 	"shownCall": "CallWithBodies", "errorBody": "Error", "Told": "Alert", "Delivery": "AlertDelivery", "bodies": "Bodies", "Record": "CostRow",
 }
 

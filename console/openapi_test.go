@@ -68,13 +68,13 @@ func TestOpenAPI(t *testing.T) {
 	if err := compiler.AddResource("spec.json", root); err != nil {
 		t.Fatal(err)
 	}
-	bodies := map[string]string{"createKey": `{"name":"k","tags":{"a":"b"}}`, "createProject": `{"name":"p"}`, "rotateKey": `{"grace":"1h"}`}
+	bodies := map[string]string{"createKey": `{"name":"k","tags":{"a":"b"}}`, "createProject": `{"name":"p"}`, "rotateKey": `{"grace":"1h"}`, "setLimit": `{"scope":"key"}`}
 	all := operations(doc)
 	if len(all) < 18 {
 		t.Fatalf("%d operations", len(all))
 	}
 	for _, op := range all {
-		path := strings.NewReplacer("{key}", "k", "{id}", ids[0]).Replace(op.path)
+		path := strings.NewReplacer("{key}", "k", "{id}", ids[0], "{limit}", "a%20b%2Fc").Replace(op.path)
 		headers := []string{withToken}
 		body := bodies[op.id]
 		if body != "" {
@@ -113,7 +113,7 @@ func TestOpenAPIIsAll(t *testing.T) {
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		for path, methods := range paths {
 			_, described := methods.(map[string]any)[strings.ToLower(method)]
-			r := d.send(method, "/api/v1"+strings.NewReplacer("{key}", "none", "{id}", "none").Replace(path), "", withToken)
+			r := d.send(method, "/api/v1"+strings.NewReplacer("{key}", "none", "{id}", "none", "{limit}", "none").Replace(path), "", withToken)
 			if described == (r.status == 405) {
 				t.Errorf("%s %s: %d, described: %v", method, path, r.status, described)
 			}

@@ -23,7 +23,7 @@ func (a *App) adminHandler(c *config.Config) (http.Handler, error) {
 		Token: string(a.token.Value), DB: a.db, Keys: ledger.NewKeys(a.db, a.secret), KeysChanged: a.keys.Refresh,
 		Calls:  ledger.NewCalls(a.db, c.Spool.Dir),
 		Config: func() any { return a.config.Load().Redacted() },
-		Routes: a.routes, Providers: a.providers, Limits: a.limits, Status: a.status, Log: a.log,
+		Routes: a.routes, Providers: a.providers, Limits: a.limitsFace(), Status: a.status, Log: a.log,
 	})
 	if err != nil {
 		return nil, err

@@ -3,7 +3,9 @@ package app
 import (
 	"cmp"
 	"context"
+	"time"
 
+	"weir/alerts"
 	"weir/config"
 	"weir/console"
 	"weir/limits"
@@ -44,18 +46,81 @@ func ceiling(c *config.Ceiling) *limits.Limit {
 	return l
 }
 
+// limitsFace is what the console asks of the limits.
+func (a *App) limitsFace() console.Limits {
+	return console.Limits{Status: a.limits, InEffect: a.ceilingsInEffect, Budgets: a.budgets, Set: a.setLimit, Unset: a.unsetLimit}
+}
+
 // limits are how the limits stand that are in use, for the console.
 func (a *App) limits(ctx context.Context) (out []console.Limit, err error) {
 	list, err := a.proxy.Limits(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range list {
-		l := s.Limit
-		out = append(out, console.Limit{
-			ID: l.Name() + " " + s.Value, Scope: string(l.Scope), Value: s.Value, Measure: l.Measure(), Limit: l.Amount,
-			Used: s.Used, Reserved: s.Reserved, Remaining: s.Remaining, Reset: s.Reset, Action: string(l.Action),
-		})
+	for i := range list {
+		out = append(out, standing(&list[i]))
 	}
 	return out, nil
+}
+
+func standing(s *limits.Standing) console.Limit {
+	l := s.Limit
+	out := console.Limit{
+		ID: l.Name() + " " + s.Value, Scope: string(l.Scope), Tag: l.Tag, Project: s.Project, Value: s.Value,
+		Measure: l.Measure(), Unit: l.Dimension.String(), Limit: l.Amount,
+		Used: s.Used, Reserved: s.Reserved, Remaining: s.Remaining, Reset: s.Reset, Action: string(l.Action),
+	}
+	if s.Project != "" {
+		out.ID += " " + s.Project
+	}
+	if l.Dimension != limits.USD {
+		return out
+	}
+	since, until := l.Span(s.Since)
+	out.Since, out.Until, out.Zone = since.UTC(), until.UTC(), zoneName(l.Zone)
+	out.LimitUSD, out.UsedUSD = limits.Dollars(l.Amount), limits.Dollars(s.Used)
+	out.ReservedUSD, out.RemainingUSD = limits.Dollars(s.Reserved), limits.Dollars(s.Remaining)
+	return out
+}
+
+// budgets are how the budgets stand in their periods: those that are in use,
+// and those of one value or of all calls that are not yet.
+func (a *App) budgets(ctx context.Context) (out []console.Budget, err error) {
+	list, err := a.proxy.Limits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	shown := map[string]bool{}
+	for i := range list {
+		if s := &list[i]; s.Limit.Dimension == limits.USD {
+			one := budget(s, now)
+			shown[one.ID] = true
+			out = append(out, one)
+		}
+	}
+	for _, c := range *a.ceilings.list.Load() {
+		l := c.Limit
+		if l.Dimension != limits.USD || l.Value == "" && l.Scope != limits.Global {
+			continue
+		}
+		since, until := l.Span(now)
+		one := budget(&limits.Standing{Limit: l, Value: l.Value, Since: since, Remaining: l.Amount, Reset: until.Sub(now)}, now)
+		if !shown[one.ID] {
+			out = append(out, one)
+		}
+	}
+	return out, nil
+}
+
+func budget(s *limits.Standing, now time.Time) console.Budget {
+	l, shown := s.Limit, standing(s)
+	out := console.Budget{
+		ID: shown.ID, Scope: shown.Scope, Tag: l.Tag, Project: s.Project, Value: s.Value, Measure: shown.Measure, Action: shown.Action,
+		Period: string(l.Period), Zone: shown.Zone, Since: shown.Since, Until: shown.Until,
+		LimitUSD: shown.LimitUSD, SpentUSD: limits.Dollars(s.Used - s.Reserved), ReservedUSD: shown.ReservedUSD, RemainingUSD: shown.RemainingUSD,
+	}
+	e := passing(l, s.Project, s.Value, s.Since, used{of: s.Used - s.Reserved}, 1, now)
+	out.Forecast = alerts.Foresee(&e, 0, now)
+	return out
 }

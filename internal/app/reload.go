@@ -83,7 +83,7 @@ func (a *App) apply(c *config.Config) error {
 	if err := a.data.loadCert(c.TLS); err != nil {
 		return err
 	}
-	if err := a.proxy.Apply(settings(c, a.mockURL, book)); err != nil {
+	if err := a.applyLimits(c, settings(c, a.mockURL, book)); err != nil {
 		return err
 	}
 	a.desk.Apply(Webhooks(c))
@@ -93,7 +93,6 @@ func (a *App) apply(c *config.Config) error {
 	if a.o.Level != nil {
 		a.o.Level.Set(c.Log.Level)
 	}
-	a.config.Store(c)
 	if book.Version() != a.book.Load().Version() {
 		a.log.Info("price book", "version", book.Version())
 		a.book.Store(book)
