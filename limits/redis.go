@@ -55,6 +55,7 @@ type Redis struct {
 	failing   atomic.Bool  // no step is tried
 	repairing atomic.Bool  // budgets are decided on in this process
 	failures  atomic.Int64 // of steps, in a row
+	failedAt  atomic.Int64 // Unix nanoseconds of the first of them
 	decided   atomic.Int64 // locally, in this outage or the last one
 
 	mu     sync.Mutex // guards the following fields

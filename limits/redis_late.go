@@ -21,6 +21,7 @@ type lateEnd struct {
 type lateQueue struct {
 	mu      sync.Mutex // guards the following fields
 	ends    []lateEnd
+	taken   int // that are being told
 	dropped int64
 }
 
@@ -34,20 +35,27 @@ func (q *lateQueue) push(e lateEnd) {
 	q.ends = append(q.ends, e)
 }
 
-// take takes all ends out.
+// take takes all ends out, to be told one by one.
 func (q *lateQueue) take() []lateEnd {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ends := q.ends
-	q.ends = nil
+	q.ends, q.taken = nil, len(ends)
 	return ends
+}
+
+// told notes that one of those that were taken was told.
+func (q *lateQueue) told() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.taken--
 }
 
 // putBack puts ends before those that came since.
 func (q *lateQueue) putBack(ends []lateEnd) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.ends = append(ends, q.ends...)
+	q.ends, q.taken = append(ends, q.ends...), 0
 	if over := len(q.ends) - maxLate; over > 0 {
 		q.dropped += int64(over)
 		q.ends = q.ends[:maxLate]
@@ -57,7 +65,7 @@ func (q *lateQueue) putBack(ends []lateEnd) {
 func (q *lateQueue) counts() (waiting int, dropped int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.ends), q.dropped
+	return len(q.ends) + q.taken, q.dropped
 }
 
 // later keeps the end of a call for Redis. What was spent is known here at once.
@@ -93,6 +101,7 @@ func (r *Redis) flush(patience time.Duration) bool {
 			r.late.putBack(ends[i:])
 			return false
 		}
+		r.late.told()
 	}
 	return true
 }

@@ -46,6 +46,9 @@ func (r *Redis) reserveFar(ctx context.Context, d *Demand) Decision {
 		sh = next
 	}
 	r.failed(err)
+	if !r.failing.Load() && !r.repairing.Load() {
+		r.local.single()
+	}
 	return r.reserveLocally(ctx, d)
 }
 

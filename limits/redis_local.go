@@ -14,9 +14,14 @@ type fallback struct {
 
 	mu     sync.Mutex // guards the following fields
 	shares map[*Limit]*Limit
-	of     int                  // replicas that shares are for
-	bases  map[counterKey]int64 // what was known to be spent as the outage began
+	of     int // replicas that shares are for
+	begun  time.Time
+	bases  map[counterKey]int64 // what was known to be spent then
 }
+
+// singleTime is how long the exposure of single steps that failed goes on:
+// the ledger corrects the sums as often.
+const singleTime = time.Minute
 
 // failWait is what a client is told to wait while a limit is closed.
 const failWait = time.Second
@@ -25,7 +30,17 @@ const failWait = time.Second
 func (f *fallback) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.bases = map[counterKey]int64{}
+	f.bases, f.begun = map[counterKey]int64{}, time.Now()
+}
+
+// single lets a decision be taken here though there is no outage.
+func (f *fallback) single() {
+	f.mu.Lock()
+	old := time.Since(f.begun) > singleTime
+	f.mu.Unlock()
+	if old {
+		f.begin()
+	}
 }
 
 // reserve is Limiter's, by the policies.

@@ -41,7 +41,8 @@ const (
 	aliveFor    = 15 * time.Second       // without which it is taken for dead
 	probeFirst  = 100 * time.Millisecond // after a failure, then twice as long each time
 	probeMost   = time.Second
-	maxFailures = 3                // in a row, before no step is tried any more
+	maxFailures = 3 // in a row, and for failTime, before no step is tried any more
+	failTime    = 100 * time.Millisecond
 	calmFor     = 30 * time.Second // a Redis that fails again within it is probed twice as often before it is trusted
 	maxCalm     = 32
 	maxWhy      = 200 // bytes of an error
@@ -116,9 +117,16 @@ func (r *Redis) hello(ctx context.Context) error {
 	return nil
 }
 
-// failed notes that a step failed. What the server has lost is noticed at once.
+// failed notes that a step failed. A machine that is busy for a moment makes
+// many steps late at once, which is no outage. What the server has lost is
+// noticed at once.
 func (r *Redis) failed(err error) {
-	if r.failures.Add(1) >= maxFailures || errors.Is(err, errEmptied) {
+	now := time.Now().UnixNano()
+	n := r.failures.Add(1)
+	if n == 1 {
+		r.failedAt.Store(now)
+	}
+	if n >= maxFailures && now-r.failedAt.Load() >= int64(failTime) || errors.Is(err, errEmptied) {
 		r.trip(err)
 	}
 }
