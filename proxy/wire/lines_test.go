@@ -35,3 +35,25 @@ func TestLines(t *testing.T) {
 		`m {"input":3,"input_cache_read":2,"output":6}default`)
 	check(Messages, "anthropic", message("a", 1, 2)[:150])
 }
+
+// Nonsense neither breaks the reader nor reads otherwise in pieces.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte(`{"result":{"message":{"model":"m","usage":{"input_tokens":1}}}}`+"\n"), 3)
+	f.Add([]byte(`[[[{"usage":{"input_tokens":1}}]]]`+"\n"+`{"response":{"body":{"output":[{"type":"web_search_call"}],"usage":{"input_tokens":2}}}}`), 1)
+	f.Add([]byte("\n\n{\"a\":{\"b\":{\"tool_usage\":{\"web_search\":{\"num_requests\":3}},\"choices\":[{}],\"error\":{\"message\":\"x\"}}}}"), 7)
+	f.Fuzz(func(t *testing.T, text []byte, size int) {
+		for _, api := range []API{Messages, Batches} {
+			read := func(size int) (got []string) {
+				l := NewLines(api, "", func(r *Reading) { got = append(got, r.ServedModel+string(r.Usage.AppendJSON(nil))) })
+				for piece := range slices.Chunk(text, max(size, 1)) {
+					l.Feed(piece)
+				}
+				l.End()
+				return got
+			}
+			if whole, cut := read(len(text)), read(size%64); !slices.Equal(whole, cut) {
+				t.Errorf("%q: %q whole, %q in pieces", text, whole, cut)
+			}
+		}
+	})
+}
