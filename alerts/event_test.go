@@ -43,10 +43,10 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	e := budget(80, "20.13", "block")
-	e.Forecast = Foresee(e, nano("14"), e.At) // 2 a day, the month's 1.34
+	e.Forecast = Foresee(e, lately("month", "14"), e.At) // 2 a day, the month's 1.34
 	check(e, "Customer acme of project shop has used $20.13 of $25 (80%) of its budget for November 2026 (America/New_York). At the rate of the last 7 days ($2 a day) it is used up on 18 November 2026 10:26 (America/New_York).")
 	e = budget(50, "12.5", "block")
-	e.Forecast = Foresee(e, 0, e.At)
+	e.Forecast = Foresee(e, nil, e.At)
 	check(e, "Customer acme of project shop has used $12.5 of $25 (50%) of its budget for November 2026 (America/New_York). At the rate of this period so far ($0.83 a day) it is not used up before the period ends on 1 December 2026 00:00 (America/New_York), with $24.97 then.")
 	check(budget(100, "25.000000001", "block"), "Customer acme of project shop has used all of its budget for November 2026 (America/New_York): $25.000000001 of $25 (100%). Calls that would pass it are refused until 1 December 2026 00:00 (America/New_York).")
 	check(budget(100, "25", "downgrade"), "Customer acme of project shop has used all of its budget for November 2026 (America/New_York): $25 of $25 (100%). Calls beyond it are answered by small until 1 December 2026 00:00 (America/New_York).")
@@ -112,6 +112,15 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// lately are the windows of a period, with what was spent in them.
+func lately(period string, spent ...string) []Lately {
+	list := Windows(period)
+	for i, s := range spent {
+		list[i].Spent = nano(s)
+	}
+	return list
+}
+
 func TestForecast(t *testing.T) {
 	since := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	check := func(used, recent string, days int, want string) {
@@ -120,8 +129,8 @@ func TestForecast(t *testing.T) {
 		now := since.AddDate(0, 0, days)
 		e := NewPassing(&p, now)
 		got := "none"
-		if f := Foresee(&e, nano(recent), now); f != nil {
-			got = f.PerDay + " " + f.AtEnd + " " + strings.ReplaceAll(string(f.Basis), " ", "-")
+		if f := Foresee(&e, lately("month", strings.Fields(recent)...), now); f != nil {
+			got = f.PerDay + " " + f.AtEnd + " " + strings.ReplaceAll(f.Basis, " ", "-")
 			if !f.Exhausted.IsZero() {
 				got += " " + f.Exhausted.Format("01-02 15:04")
 			}
@@ -132,13 +141,18 @@ func TestForecast(t *testing.T) {
 	}
 	check("15", "0", 10, "1.5 45 this-period-so-far 11-21 00:00")
 	check("15", "21", 10, "3 75 the-last-7-days 11-16 00:00")
+	check("15", "21 6", 10, "3 75 the-last-7-days 11-16 00:00") // no more than twice
+	check("15", "21 7.2", 10, "7.2 159 the-last-24-hours 11-13 02:00")
+	check("15", "21 7.2 1", 10, "7.2 159 the-last-24-hours 11-13 02:00")
+	check("15", "21 7.2 3", 10, "72 1455 the-last-hour 11-11 05:00")
+	check("15", "21 3 3", 10, "72 1455 the-last-hour 11-11 05:00")
 	check("5", "3.5", 10, "0.5 15 this-period-so-far")
 	check("10", "7", 10, "1 30 this-period-so-far") // as the period ends: not before it
 	check("30", "7", 10, "none")
 	check("31", "7", 10, "none")
 	check("0", "7", 10, "none")
 	check("5", "0", 30, "none") // the period is over
-	check("0.000001", "0", 1, "0.000001 0.00003 this-period-so-far")
+	check("0.00123456", "0", 1, "0.0012 0.037 this-period-so-far")
 
 	if got := scale(1<<62, 1<<62, 3); got != 1<<63-1 {
 		t.Errorf("scale of what is too large: %d", got)

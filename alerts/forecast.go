@@ -6,57 +6,58 @@ import (
 	"time"
 )
 
-// A BudgetForecast says when a budget is used up, at a steady rate: the higher one of
-// this period's so far and the last days'.
+// A BudgetForecast says when a budget is used up, at a steady rate.
 type BudgetForecast struct {
 	Exhausted time.Time `json:"exhausted_at,omitzero"` // zero: not before the period ends
 	AtEnd     string    `json:"usd_at_end"`            // what will be used then, at that rate
 	PerDay    string    `json:"usd_per_day"`           // the rate
-	Basis     Basis     `json:"basis"`                 // whose rate
+	Basis     string    `json:"basis"`                 // whose rate: "this period so far", "the last 7 days"
 }
 
-// A Basis says whose rate a forecast goes by.
-type Basis string
+// A Lately is a stretch of time up to now, and what was spent in it.
+type Lately struct {
+	Span  time.Duration
+	Spent int64 // billionths of a dollar
 
-// The bases.
-const (
-	ThisPeriod Basis = "this period so far"
-	LastDays   Basis = "the last 7 days"
-	LastTwo    Basis = "the last 2 days"
-	LastHours  Basis = "the last 6 hours"
-)
+	name   string
+	factor int64 // its rate counts where it is above so many times the one before
+}
 
-// Recent is how far back the rate of the last days goes, for a period: 6
-// hours for a day, 2 days for a week, 7 for a month. It may begin before the
-// period does.
-func Recent(period string) (time.Duration, Basis) {
+// Windows are the stretches that the forecast of a budget looks at, beside its
+// period so far, with nothing spent yet. They may begin before the period does.
+func Windows(period string) []Lately {
 	const day = 24 * time.Hour
+	hour := Lately{Span: time.Hour, name: "the last hour", factor: 4}
 	switch period {
 	case "day":
-		return 6 * time.Hour, LastHours
+		return []Lately{{Span: 6 * time.Hour, name: "the last 6 hours", factor: 1}, hour}
 	case "week":
-		return 2 * day, LastTwo
+		return []Lately{{Span: 2 * day, name: "the last 2 days", factor: 1}, {Span: 6 * time.Hour, name: "the last 6 hours", factor: 2}, hour}
 	}
-	return 7 * day, LastDays
+	return []Lately{{Span: 7 * day, name: "the last 7 days", factor: 1}, {Span: day, name: "the last 24 hours", factor: 2}, hour}
 }
 
-// Foresee forecasts a budget's end. recent is what was spent in the time that
-// Recent says, in billionths of a dollar; 0 where it is not known. It returns
-// nil where nothing can be said.
-func Foresee(e *Event, recent int64, now time.Time) *BudgetForecast {
+// Foresee forecasts a budget's end, by the higher rate of its period so far and
+// of the longest window. A surge counts too: a shorter window whose rate is
+// above twice that, or four times for the last hour. It returns nil where
+// nothing can be said.
+func Foresee(e *Event, windows []Lately, now time.Time) *BudgetForecast {
 	amount, used := e.Budget()
 	l := e.Limit
 	if amount == 0 || used <= 0 || used >= amount || !l.Since.Before(now) || !now.Before(l.Until) {
 		return nil
 	}
-	spent, span, basis := used, max(now.Sub(l.Since), time.Second), ThisPeriod
-	if back, named := Recent(l.Period); scale(recent, int64(time.Second), int64(back)) > scale(used, int64(time.Second), int64(span)) {
-		spent, span, basis = recent, back, named
+	rate := Lately{Span: max(now.Sub(l.Since), time.Second), Spent: used, name: "this period so far"}
+	for _, w := range windows {
+		if scale(w.Spent, int64(time.Second), int64(w.Span))/w.factor > scale(rate.Spent, int64(time.Second), int64(rate.Span)) {
+			rate = w
+		}
 	}
-	f := &BudgetForecast{Basis: basis, PerDay: Dollars(roundCents(scale(spent, int64(24*time.Hour), int64(span))))}
+	spent, span := rate.Spent, int64(rate.Span)
+	f := &BudgetForecast{Basis: rate.name, PerDay: Dollars(roundCents(scale(spent, int64(24*time.Hour), span)))}
 	left := l.Until.Sub(now)
-	f.AtEnd = Dollars(roundCents(add(used, scale(spent, int64(left), int64(span)))))
-	if wait := scale(amount-used, int64(span), spent); wait < int64(left) {
+	f.AtEnd = Dollars(roundCents(add(used, scale(spent, int64(left), span))))
+	if wait := scale(amount-used, span, spent); wait < int64(left) {
 		f.Exhausted = now.Add(time.Duration(wait)).Truncate(time.Minute).UTC()
 	}
 	return f
@@ -83,11 +84,15 @@ func add(a, b int64) int64 {
 	return a + b
 }
 
-// roundCents rounds what is a cent or more to cents: a forecast knows no more.
+// roundCents rounds to cents, and what is less to two digits: a forecast knows
+// no more.
 func roundCents(nano int64) int64 {
-	const cent = nanos / 100
-	if nano < cent || nano > math.MaxInt64-cent {
+	unit := int64(nanos / 100)
+	for unit > 1 && nano < 10*unit {
+		unit /= 10
+	}
+	if nano > math.MaxInt64-unit {
 		return nano
 	}
-	return (nano + cent/2) / cent * cent
+	return (nano + unit/2) / unit * unit
 }

@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "write the event in docs/alerts.md anew"
 func TestEventInPage(t *testing.T) {
 	const page = "../docs/alerts.md"
 	e := budget(80, "20.13", "block")
-	e.Forecast = Foresee(e, nano("14"), e.At)
+	e.Forecast = Foresee(e, lately("month", "14"), e.At)
 	e.Text = e.Say()
 	body, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {

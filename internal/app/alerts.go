@@ -137,11 +137,11 @@ func (a *App) fillAlert(ctx context.Context, e *alerts.Event) {
 		return
 	}
 	now := time.Now()
-	recent, err := a.spentLately(ctx, e, now)
+	windows, err := a.spentLately(ctx, e, now)
 	if err != nil {
-		a.log.Warn("an alert's forecast goes by its period alone", "alert", e.ID, "err", err)
+		a.log.Warn("an alert's forecast does not know all that was spent lately", "alert", e.ID, "err", err)
 	}
-	e.Forecast = alerts.Foresee(e, recent, now)
+	e.Forecast = alerts.Foresee(e, windows, now)
 }
 
 // nameAlert adds the names of the key and the project.
@@ -186,23 +186,30 @@ func (a *App) nameAlert(ctx context.Context, e *alerts.Event) error {
 	return nil
 }
 
-// spentLately is what was spent of a budget in the time that its forecast
-// looks back.
-func (a *App) spentLately(ctx context.Context, e *alerts.Event, now time.Time) (int64, error) {
-	back, _ := alerts.Recent(e.Limit.Period)
-	q := ledger.SpentQuery{Since: now.Add(-back), Until: now, Scope: e.Limit.Scope, Tag: e.Limit.Tag, Value: e.Limit.Value, Limit: 1}
-	if !limits.Scope(e.Limit.Scope).Shared() {
-		project := ""
-		if e.Project != nil {
-			project = e.Project.ID
+// spentLately reads what was spent of a budget in the times that its forecast
+// looks at.
+func (a *App) spentLately(ctx context.Context, e *alerts.Event, now time.Time) ([]alerts.Lately, error) {
+	windows := alerts.Windows(e.Limit.Period)
+	calls := ledger.NewCalls(a.db, a.config.Load().Spool.Dir)
+	for i := range windows {
+		w := &windows[i]
+		q := ledger.SpentQuery{Since: now.Add(-w.Span), Until: now, Scope: e.Limit.Scope, Tag: e.Limit.Tag, Value: e.Limit.Value, Limit: 1}
+		if !limits.Scope(e.Limit.Scope).Shared() {
+			project := ""
+			if e.Project != nil {
+				project = e.Project.ID
+			}
+			q.Project = &project
 		}
-		q.Project = &project
+		list, err := calls.Spent(ctx, q)
+		if err != nil {
+			return windows, err
+		}
+		if len(list) > 0 {
+			w.Spent = nanos(ledger.Known(list[0].Cost))
+		}
 	}
-	list, err := ledger.NewCalls(a.db, a.config.Load().Spool.Dir).Spent(ctx, q)
-	if err != nil || len(list) == 0 {
-		return 0, err
-	}
-	return nanos(ledger.Known(list[0].Cost)), nil
+	return windows, nil
 }
 
 // callEnded looks whether a key runs away by a call. It does not wait.

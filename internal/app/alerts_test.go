@@ -15,7 +15,6 @@ import (
 	"weir/alerts"
 	"weir/config"
 	"weir/ledger"
-	"weir/limits"
 )
 
 // priced is a configuration whose mock costs what OpenAI does.
@@ -84,7 +83,8 @@ const hi = `{"role":"user","content":"hi"}`
 // each, with names and a forecast.
 func TestBudgetAlerts(t *testing.T) {
 	c := newChannel(t)
-	h := start(t, strings.Replace(priced, "NAME", "a", 1)+"alerts: {webhooks: [{url: "+c.URL+"}]}\n")
+	text := strings.Replace(priced, "NAME", "a", 1) + "alerts: {webhooks: [{url: " + c.URL + "}]}\n"
+	h := start(t, text)
 	_, secret := h.key(ledger.KeySpec{Name: "ci", Project: "shop"})
 	if status, text := h.say(secret, hi); status != 200 {
 		t.Fatalf("%d %s", status, text)
@@ -97,9 +97,10 @@ func TestBudgetAlerts(t *testing.T) {
 		t.Fatalf("spent %+v, %v", spent, err)
 	}
 	one := nanos(ledger.Known(spent[0].Cost))
-	h.proxy.SetLimits([]*limits.Limit{{
-		Scope: limits.Customer, Dimension: limits.USD, Amount: 200 * one, Period: limits.Month, Soft: []int{1, 100}, Action: limits.Block,
-	}})
+	h.write(text + "limits: [{scope: customer, usd_per_month: $" + alerts.Dollars(200*one) + ", soft: [1%, 100%]}]\n")
+	if err := h.Reload(); err != nil {
+		t.Fatal(err)
+	}
 	refused := 0
 	for range 400 {
 		status, text := h.say(secret, hi)

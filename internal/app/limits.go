@@ -121,6 +121,6 @@ func budget(s *limits.Standing, now time.Time) console.Budget {
 		LimitUSD: shown.LimitUSD, SpentUSD: limits.Dollars(s.Used - s.Reserved), ReservedUSD: shown.ReservedUSD, RemainingUSD: shown.RemainingUSD,
 	}
 	e := passing(l, s.Project, s.Value, s.Since, used{of: s.Used - s.Reserved}, 1, now)
-	out.Forecast = alerts.Foresee(&e, 0, now)
+	out.Forecast = alerts.Foresee(&e, nil, now)
 	return out
 }
