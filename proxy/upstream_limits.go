@@ -272,11 +272,15 @@ func (s *stop) lasts(now time.Time, need *amounts) time.Duration {
 // hear takes what a reply says. What answers a call that was sent before the
 // one that the last word answered says nothing new: upstreams count calls as
 // they come, and replies overtake one another.
-func (l *allowance) hear(w *word, t *ticket, accepted bool, now time.Time) {
+func (l *allowance) hear(w *word, t *ticket, status int, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t.probe && accepted {
+	if t.probe && status < 400 {
 		l.doubt, l.every = now.Add(doubtLasts), 0
+	}
+	if status == 429 && t.of == l && !t.shut { // it was not taken; where it counts all the same the next word says so
+		l.send(&t.need, -1)
+		t.shut = true
 	}
 	t.close()
 	for i := range w {

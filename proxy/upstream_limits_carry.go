@@ -160,9 +160,9 @@ func (a *attempt) hear(resp *http.Response) {
 	now := time.Now()
 	known := w.read(resp.Header, a.target.Provider.headerRows, now)
 	if t := &a.room; t.of != nil {
-		t.of.hear(&w, t, resp.StatusCode < 400, now)
+		t.of.hear(&w, t, resp.StatusCode, now)
 	} else if known {
-		a.allowance(now).hear(&w, &ticket{sent: a.start}, true, now)
+		a.allowance(now).hear(&w, &ticket{sent: a.start}, resp.StatusCode, now)
 	}
 }
 

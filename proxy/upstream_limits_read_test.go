@@ -146,7 +146,7 @@ func FuzzLimitHeaders(f *testing.F) {
 				t.Fatalf("%+v", s)
 			}
 			l := new(allowance)
-			l.hear(&w, &ticket{sent: noon.Add(-time.Second)}, true, noon)
+			l.hear(&w, &ticket{sent: noon.Add(-time.Second)}, 200, noon)
 			if _, wait := l.take(noon, amounts{need, need, need, need}); wait < 0 || wait > limitsLast {
 				t.Fatalf("%+v: wait %v", s, wait)
 			}

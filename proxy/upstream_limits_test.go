@@ -26,7 +26,7 @@ func took(t *testing.T, l *allowance, need amounts, want time.Duration) ticket {
 	return got
 }
 
-func tell(l *allowance, w word, sent ticket) { l.hear(&w, &sent, true, time.Now()) }
+func tell(l *allowance, w word, sent ticket) { l.hear(&w, &sent, 200, time.Now()) }
 
 // What is under way counts, and what was said comes back evenly until the reset.
 func TestAllowance(t *testing.T) {
@@ -128,7 +128,7 @@ func TestDoubt(t *testing.T) {
 		took(t, &l, oneCall, time.Minute)
 		time.Sleep(doubtAfter)
 		probe = took(t, &l, oneCall, 0)
-		l.hear(&out, &probe, false, time.Now()) // it was refused: the header is true
+		l.hear(&out, &probe, 429, time.Now()) // it was refused: the header is true
 		took(t, &l, oneCall, time.Minute)
 		time.Sleep(2*doubtAfter - time.Second)
 		took(t, &l, oneCall, time.Minute-2*doubtAfter+time.Second)
@@ -156,7 +156,7 @@ func TestAllowancesAreBounded(t *testing.T) {
 	var s allowances
 	now := time.Now()
 	w := requestsLeft(0, 10, time.Minute)
-	s.open("live", now).hear(&w, &ticket{sent: now}, true, now)
+	s.open("live", now).hear(&w, &ticket{sent: now}, 200, now)
 	for i := range 3 * maxModels {
 		s.open(fmt.Sprint("m", i), now)
 	}
@@ -187,7 +187,7 @@ func TestAllowanceUnderRace(t *testing.T) {
 				}
 				if j%10 == 0 {
 					w := word{ofTokens: {known: true, left: 1 << 40}}
-					l.hear(&w, &room, true, now)
+					l.hear(&w, &room, 200, now)
 				}
 			}
 		})
@@ -217,7 +217,7 @@ func BenchmarkUpstreamLimits(b *testing.B) {
 			t, _ := s.look("gpt-4o").take(now, oneCall)
 			var w word
 			w.read(openaiSays, openaiRows, now)
-			t.of.hear(&w, &t, true, now)
+			t.of.hear(&w, &t, 200, now)
 		}
 	})
 	b.Run("look", func(b *testing.B) {
