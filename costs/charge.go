@@ -93,11 +93,15 @@ func (b *Book) Charge(u Usage, t Terms) Charge {
 		c.Status, c.Provider = Free, "free"
 		return c
 	}
+	p := b.provider(t.Provider)
 	if u.IsZero() {
+		if m := p.freeOf(b, t); m != nil { // whatever it used
+			c.Status, c.Provider, c.Model = Free, p.id, m.id
+			return c
+		}
 		c.Why = "nothing is known of what it used"
 		return c
 	}
-	p := b.provider(t.Provider)
 	if p == nil {
 		c.Why = "no provider of the price book applies: see price_as"
 		if !noProvider(t.Provider) {
@@ -117,6 +121,36 @@ func (b *Book) Charge(u Usage, t Terms) Charge {
 	e.collect()
 	e.price(&c)
 	return c
+}
+
+// freeOf finds the model that the terms mean, if all that it does is known to
+// cost nothing.
+func (p *provider) freeOf(b *Book, t Terms) *model {
+	if p == nil {
+		return nil
+	}
+	m := p.model(b, t)
+	if m == nil {
+		return nil
+	}
+	e := evaluation{book: b, provider: p, model: m, at: t.At.UnixNano()}
+	e.context(t)
+	e.collect()
+	known := false
+	for _, r := range e.active {
+		for i := range r.prices {
+			switch token := r.prices[i].meter.Unit() == Tokens; {
+			case !r.prices[i].rate.usd.IsZero() && (token || r.prices[i].meter == Requests):
+				return nil
+			case token:
+				known = true
+			}
+		}
+	}
+	if !known {
+		return nil
+	}
+	return m
 }
 
 // mean makes thresholds go by the mean request where the usage is a sum of

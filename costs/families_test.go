@@ -166,6 +166,7 @@ func TestBugFamilyUnknownZero(t *testing.T) {
 		{"free is known to be: tokscale#1201", "openrouter", "qwen/qwq-32b:free", "", million, "", "0"},
 		{"in a plan is not free: tokscale#1201, bike4mind#217", "github-copilot", "gpt-4o-mini", "", million, "", ""},
 		{"nothing was said to be used: new-api#5235", "openai", "gpt-5", "", `{}`, "", ""},
+		{"nothing was said to be used of what is free", "openai", "omni-moderation-latest", "", `{}`, "", "0"},
 		{"nothing was used", "openai", "gpt-5", "", `{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`, "", "0"},
 	}.run(t)
 	song := ownBook(t, "providers: {p: {models: [{id: song, rows: [{prices: {input: 0, output: 0, requests: 0.10/1}}]}]}}")

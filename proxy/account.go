@@ -187,7 +187,7 @@ func (a *attempt) charge(r *wire.Reading) ledger.Charge {
 	used.Usage = rec.Usage
 	charge, terms := costs.Charge{Status: costs.Unpriced, Why: "there is no price book"}, a.terms(r)
 	switch {
-	case a.api == wire.CountTokens: // which no vendor bills
+	case a.api == wire.CountTokens || a.api == wire.MessagesCount || a.api == wire.Files: // which no vendor bills
 		charge = costs.Charge{Status: costs.Free}
 	case a.results != nil:
 		charge = a.results.bill.Charge()

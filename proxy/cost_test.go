@@ -213,7 +213,7 @@ func (want golden) asABatch(t *testing.T) {
 	for _, c := range g.calls(4) {
 		got = append(got, string(c.CostSource)+c.Cost.String()+c.Attempts[0].Terms)
 	}
-	if all := strings.Join(got, " "); all != "unpriced unpricedbatch=true computed"+want.Expected+"batch=true " {
+	if all := strings.Join(got, " "); all != "free0 unpricedbatch=true computed"+want.Expected+"batch=true " {
 		t.Errorf("the ledger has %q", all)
 	}
 }
@@ -395,6 +395,23 @@ func TestTierOfAHeader(t *testing.T) {
 		c := g.one()
 		if got := resp.Header.Get(costHeader); got != want || c.Attempts[0].ServiceTier != served {
 			t.Errorf("served by %q: %q (%q), want %q: %s", served, got, c.Attempts[0].ServiceTier, want, text)
+		}
+	}
+}
+
+// What no vendor bills is free, and not unknown: counts of tokens, files,
+// OpenAI's moderations.
+func TestBugWhatIsFreeIsUnpriced(t *testing.T) {
+	up := mockRules(t, map[string]any{})
+	anthropic, openai := at("anthropic", "anthropic", up), at("openai", "openai", up+"/v1")
+	anthropic.PriceAs, openai.PriceAs = "anthropic", "openai"
+	g := newRig(t, Settings{Providers: []ProviderSettings{anthropic, openai}, Prices: costs.Builtin()}, pricedOn923)
+	g.post("/v1/messages/count_tokens", `{"model":"anthropic/claude-opus-5","messages":[{"role":"user","content":"hi"}]}`, "Anthropic-Version", "2023-06-01")
+	g.post("/v1/moderations", `{"model":"openai/omni-moderation-latest","input":"hi"}`)
+	g.do("POST", "/v1/files", "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n"+formFile, "Content-Type", "multipart/form-data; boundary=x", "X-Weir-Provider", "openai")
+	for _, c := range g.calls(3) {
+		if got := receipt(c); got != "ok 0: [free 0]" {
+			t.Errorf("%s: %s (%s)", c.Path, got, c.Attempts[0].Why)
 		}
 	}
 }

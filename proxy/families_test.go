@@ -237,6 +237,6 @@ func TestBugFamilyRowsDuplicates(t *testing.T) {
 				t.Errorf("told %q, want %q: %s", told, want, text)
 			}
 		}
-		g.holds("ok : [unpriced ]", "ok : [unpriced ]", paid, "ok : [ ]", "ok : [ ]")
+		g.holds("ok 0: [free 0]", "ok : [unpriced ]", paid, "ok : [ ]", "ok : [ ]")
 	})
 }

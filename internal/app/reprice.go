@@ -25,7 +25,7 @@ func Repricer(c *config.Config, b *costs.Book) func(*ledger.Call, *ledger.Attemp
 
 func reprice(b *costs.Book, t costs.Terms, start time.Time, a *ledger.Attempt) ledger.Charge {
 	var charge costs.Charge
-	if a.API == "count_tokens" { // which no vendor bills
+	if a.API == "count_tokens" || a.API == "files" { // which no vendor bills
 		charge = costs.Charge{Status: costs.Free, Book: b.Version()}
 	} else {
 		r := readAgain(t.Provider, a)
