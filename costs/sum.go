@@ -28,6 +28,12 @@ type Sum struct {
 	Drifted  int64 // of them: where the provider's figure is more than 1 % off the book's
 	Drift    Money // the providers' figures less the book's: below 0 where the book says more
 	DriftOf  Money // the book's figures
+
+	// What the vendors' prompt caches saved, by the price book, over the
+	// attempts of which that is known: see CacheSaving.
+	Cached     int64 // attempts with cached input
+	CacheKnown int64 // of them: where it is known
+	Saved      Money // below 0 where writes cost more than reads saved
 }
 
 // Add adds another sum's figures to s's.
@@ -46,6 +52,7 @@ func (s *Sum) Add(o *Sum) {
 		{&s.Estimated, o.Estimated},
 		{&s.Drift, o.Drift},
 		{&s.DriftOf, o.DriftOf},
+		{&s.Saved, o.Saved},
 	} {
 		*m.to = m.to.Add(m.of)
 	}
@@ -54,4 +61,6 @@ func (s *Sum) Add(o *Sum) {
 	s.WastedAttempts += o.WastedAttempts
 	s.Compared += o.Compared
 	s.Drifted += o.Drifted
+	s.Cached += o.Cached
+	s.CacheKnown += o.CacheKnown
 }

@@ -94,6 +94,19 @@ func (c *Charge) Drifts() bool {
 	return hundred.Cmp(c.Computed.Money) > 0
 }
 
+// cacheSaving is what the vendor's prompt cache saved on an attempt, by the
+// price book: see costs.CacheSaving.
+func (a *Attempt) cacheSaving() (saved costs.Money, cached, known bool) {
+	return costs.CacheSaving(a.Usage, func(m costs.Meter) (costs.Money, bool) {
+		for i := range a.Lines {
+			if a.Lines[i].Meter == m {
+				return a.Lines[i].Amount, true
+			}
+		}
+		return costs.Money{}, false
+	})
+}
+
 // A PriceLine is one meter's part of a charge.
 type PriceLine struct {
 	Meter  costs.Meter `json:"meter"`

@@ -14,8 +14,9 @@ import (
 // the day: what a row is of, and what it adds up, in the order of costSum.
 const (
 	costKeys    = "project_id, key_id, customer, feature, provider, model, prompt, tags, source"
-	costFigures = `calls, attempts, input, cache_read, cache_write, output, reasoning, wasted_attempts, compared, drifted, cost_nano, cost_atto,
-	list_nano, list_atto, charged_nano, charged_atto, wasted_nano, wasted_atto, drift_nano, drift_atto, book_nano, book_atto`
+	costFigures = `calls, attempts, input, cache_read, cache_write, output, reasoning, wasted_attempts, compared, drifted, cached, cache_known, cost_nano, cost_atto,
+	list_nano, list_atto, charged_nano, charged_atto, wasted_nano, wasted_atto, drift_nano, drift_atto, book_nano, book_atto,
+	saved_nano, saved_atto`
 )
 
 // eachFigure is a list with a part for each figure.
@@ -73,13 +74,16 @@ const (
 	figWastedAttempts
 	figCompared
 	figDrifted
+	figCached
+	figCacheKnown
 	figCost
 	figList    = figCost + 2
 	figCharged = figList + 2
 	figWasted  = figCharged + 2
 	figDrift   = figWasted + 2
 	figBook    = figDrift + 2
-	numFigures = figBook + 2
+	figSaved   = figBook + 2
+	numFigures = figSaved + 2
 )
 
 func (s *costSum) add(o *costSum) {
@@ -168,6 +172,13 @@ func (a *Attempt) sum(wasted bool) *costSum {
 	if wasted {
 		s[figWastedAttempts] = 1
 		s.setMoney(figWasted, a.Cost.Money)
+	}
+	if saved, cached, known := a.cacheSaving(); cached {
+		s[figCached] = 1
+		if known {
+			s[figCacheKnown] = 1
+			s.setMoney(figSaved, saved)
+		}
 	}
 	if a.Charged.Known && a.Computed.Known {
 		s[figCompared] = 1

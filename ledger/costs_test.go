@@ -30,6 +30,11 @@ func pricedCalls(dice *rand.Rand, n int) []*Call {
 			a := &c.Attempts[j]
 			a.N, a.Provider, a.Model = j+1, []string{"one", "two"}[dice.IntN(2)], []string{"m", "n"}[dice.IntN(2)]
 			a.Charge = variedCharge(dice)
+			if len(a.Lines) > 0 && dice.IntN(2) == 0 {
+				a.Usage.Set(costs.Input, 1+dice.Int64N(1e4))
+				a.Usage.Set(costs.InputCacheRead, 1+dice.Int64N(1e5))
+				a.Lines = append(a.Lines, PriceLine{costs.InputCacheRead, "base:x/y/input_cache_read", costs.MoneyOf(dice.Int64N(5e9), 0)})
+			}
 		}
 		c.settle()
 		c.AttemptCount = len(c.Attempts)
@@ -89,6 +94,13 @@ func rowSums(calls []*Call, in func(*Call, *Attempt) bool) (s costs.Sum) {
 			if c.wasted(i) {
 				s.Wasted = s.Wasted.Add(a.Cost.Money)
 				s.WastedAttempts++
+			}
+			if saved, cached, known := a.cacheSaving(); cached {
+				s.Cached++
+				if known {
+					s.CacheKnown++
+					s.Saved = s.Saved.Add(saved)
+				}
 			}
 			if a.Charged.Known && a.Computed.Known {
 				s.Compared++

@@ -398,7 +398,7 @@ func sumOf(source CostSource, n *costSum) costs.Sum {
 	s := costs.Sum{
 		Calls: n[figCalls], Attempts: n[figAttempts], WastedAttempts: n[figWastedAttempts], Compared: n[figCompared], Drifted: n[figDrifted],
 		Cost: n.money(figCost), List: n.money(figList), Charged: n.money(figCharged), Wasted: n.money(figWasted),
-		Drift: n.money(figDrift), DriftOf: n.money(figBook),
+		Drift: n.money(figDrift), DriftOf: n.money(figBook), Cached: n[figCached], CacheKnown: n[figCacheKnown], Saved: n.money(figSaved),
 	}
 	for i, m := range []costs.Meter{costs.Input, costs.InputCacheRead, costs.InputCacheWrite, costs.Output, costs.OutputReasoning} {
 		s.Usage.Set(m, n[figInput+i])

@@ -61,6 +61,10 @@ CREATE TABLE costs_hourly (
 	drift_atto   INTEGER NOT NULL,
 	book_nano    INTEGER NOT NULL,      -- the book's, of the attempts compared
 	book_atto    INTEGER NOT NULL,
+	cached       INTEGER NOT NULL,      -- attempts with input that was read from a cache or written to one
+	cache_known  INTEGER NOT NULL,      -- of them: where it is known what that saved
+	saved_nano   INTEGER NOT NULL,      -- what it saved; may be below 0
+	saved_atto   INTEGER NOT NULL,
 	PRIMARY KEY (hour, project_id, key_id, customer, feature, provider, model, prompt, tags, source)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE costs_daily (
@@ -96,6 +100,10 @@ CREATE TABLE costs_daily (
 	drift_atto   INTEGER NOT NULL,
 	book_nano    INTEGER NOT NULL,      -- the book's, of the attempts compared
 	book_atto    INTEGER NOT NULL,
+	cached       INTEGER NOT NULL,      -- attempts with input that was read from a cache or written to one
+	cache_known  INTEGER NOT NULL,      -- of them: where it is known what that saved
+	saved_nano   INTEGER NOT NULL,      -- what it saved; may be below 0
+	saved_atto   INTEGER NOT NULL,
 	PRIMARY KEY (day, project_id, key_id, customer, feature, provider, model, prompt, tags, source)
 ) STRICT, WITHOUT ROWID;
 
@@ -109,11 +117,12 @@ SELECT c.start - c.start % 3600000000 AS h, c.project_id, c.key_id, c.customer, 
 	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input_cache_write%'), 0)),
 	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'output%' AND key <> 'output_reasoning'), 0)),
 	sum(coalesce((SELECT sum(min(value, 1000000000000)) FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key = 'output_reasoning'), 0)),
-	0, 0, 0, 0, 0, 0, 0, 0, sum(iif(a.n IS NULL, c.outcome = 'interrupted', a.n < c.attempts OR c.outcome <> 'ok')), 0, 0, 0, 0, 0, 0
+	0, 0, 0, 0, 0, 0, 0, 0, sum(iif(a.n IS NULL, c.outcome = 'interrupted', a.n < c.attempts OR c.outcome <> 'ok')), 0, 0, 0, 0, 0, 0,
+	sum(EXISTS (SELECT 1 FROM json_each(iif(a.usage = '', '{}', a.usage)) WHERE key LIKE 'input_cache%' AND value > 0)), 0, 0, 0
 FROM calls c LEFT JOIN attempts a ON a.call_id = c.id
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
 
 INSERT INTO costs_daily
 SELECT hour - hour % 86400000000, project_id, key_id, customer, feature, provider, model, prompt, tags, source, sum(calls), sum(attempts),
-	sum(input), sum(cache_read), sum(cache_write), sum(output), sum(reasoning), 0, 0, 0, 0, 0, 0, 0, 0, sum(wasted_attempts), 0, 0, 0, 0, 0, 0
+	sum(input), sum(cache_read), sum(cache_write), sum(output), sum(reasoning), 0, 0, 0, 0, 0, 0, 0, 0, sum(wasted_attempts), 0, 0, 0, 0, 0, 0, sum(cached), 0, 0, 0
 FROM costs_hourly GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
