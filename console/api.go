@@ -17,6 +17,7 @@ import (
 
 	"weir/alerts"
 	"weir/ledger"
+	"weir/limits"
 )
 
 const (
@@ -155,6 +156,8 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ledger.ErrKeyAmbiguous), errors.Is(err, ledger.ErrKeyRevoked), errors.Is(err, ledger.ErrProjectExists), errors.Is(err, ledger.ErrKeyExists),
 		errors.Is(err, ErrConfigured), errors.Is(err, ledger.ErrTooManyLimits):
 		fail(w, http.StatusConflict, "conflict", sentence(err))
+	case errors.Is(err, limits.ErrFailing):
+		fail(w, http.StatusServiceUnavailable, "limits_unavailable", "Redis, which has the counts of limits, does not answer; GET /api/v1/limit-store says since when.")
 	case r.Context().Err() != nil:
 		// nobody is there to read it
 	case errors.Is(err, context.DeadlineExceeded):

@@ -18,6 +18,7 @@ type Limits struct {
 	Status   func(context.Context) ([]Limit, error)
 	InEffect func() []Ceiling
 	Budgets  func(context.Context) ([]Budget, error)
+	Store    func() LimitStore // what keeps the counts
 	// Set keeps an entry of the configuration's form, in JSON, and Unset takes
 	// back one that was set, by its id. Both act at once.
 	Set   func(ctx context.Context, actor string, entry []byte) ([]Ceiling, error)
@@ -138,6 +139,7 @@ func (c *Console) limitRoutes() []route {
 	id := param{"limit", "path", "id of a limit that was set"}
 	return []route{
 		{http.MethodGet, "/limits", "listLimits", "How the limits stand that are in use", nil, nil, 200, Page[Limit]{}, c.listLimits},
+		{http.MethodGet, "/limit-store", "showLimitStore", "What keeps the counts of limits, and how it works", nil, nil, 200, LimitStore{}, c.showLimitStore},
 		{http.MethodPost, "/limits", "setLimit", "Set limits, in the place of those with the same scope, tag, value, measure and action; keys and words are those of the configuration's limits", nil, newLimit{}, 201, Page[Ceiling]{}, c.setLimit},
 		{http.MethodGet, "/ceilings", "listCeilings", "The limits in effect, of the configuration and set", nil, nil, 200, Page[Ceiling]{}, c.listCeilings},
 		{http.MethodDelete, "/limits/{limit}", "unsetLimit", "Take back a limit that was set", []param{id}, nil, 200, Ceiling{}, c.unsetLimit},

@@ -18,6 +18,7 @@ var shownLimits = console.Limits{
 		return []console.Limit{{ID: "global concurrent ", Scope: "global", Measure: "concurrent", Unit: "concurrent", Limit: 5, Used: 1, Remaining: 4, Action: "block"}}, nil
 	},
 	InEffect: func() []console.Ceiling { return nil },
+	Store:    func() console.LimitStore { return console.LimitStore{Kind: "memory", State: "ok"} },
 	Budgets:  func(context.Context) ([]console.Budget, error) { return nil, nil },
 	Set: func(_ context.Context, actor string, entry []byte) ([]console.Ceiling, error) {
 		if !strings.Contains(string(entry), "scope") {

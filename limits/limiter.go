@@ -38,7 +38,7 @@ type Limiter interface {
 	Correct(ctx context.Context, l *Limit, since time.Time, spent []Sum) error
 
 	// Status returns how all limits stand that are in use, by name, project
-	// and value, and an error where the store of the counts cannot be asked.
+	// and value, and ErrFailing where the store of the counts cannot be asked.
 	Status(ctx context.Context) ([]Standing, error)
 }
 

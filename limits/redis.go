@@ -65,9 +65,10 @@ type Redis struct {
 	repair uint64 // counts the repairs that were asked for
 	calm   int    // probes in a row that must succeed before Redis is asked again
 
-	wake chan struct{}
-	stop context.CancelFunc
-	done chan struct{} // closed when the watch has ended
+	wake  chan struct{}
+	dials *dialer
+	stop  context.CancelFunc
+	done  chan struct{} // closed when the watch has ended
 }
 
 const (
@@ -81,7 +82,8 @@ const (
 // does not answer within a step's deadline is one that fails.
 func OpenRedis(o RedisOptions) (*Redis, error) {
 	stopping, stop := context.WithCancel(context.Background())
-	client, err := newClient(stopping, o.URL)
+	dials := &dialer{stopping: stopping}
+	client, err := newClient(dials, o.URL)
 	if err != nil {
 		stop()
 		return nil, err
@@ -100,7 +102,7 @@ func OpenRedis(o RedisOptions) (*Redis, error) {
 	}
 	r := &Redis{
 		log: o.Log, changed: o.Changed, recovered: o.Recovered, since: time.Now(), calm: 1,
-		wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+		wake: make(chan struct{}, 1), dials: dials, stop: stop, done: make(chan struct{}),
 	}
 	r.local.memory = NewMemory(o.Options)
 	r.replicas.Store(1)
@@ -126,7 +128,11 @@ func (r *Redis) Close() error {
 		r.flush(time.Second)
 		r.store.bye()
 	}
-	return r.store.client.Close()
+	err := r.store.client.Close()
+	if r.failing.Load() && r.dials.failed.Load() >= poolSize {
+		time.Sleep(dialRetry + dialRetry/20)
+	}
+	return err
 }
 
 // errURL says nothing of what was written: it may have a password in it.
@@ -137,20 +143,20 @@ var quiet = sync.OnceFunc(logging.Disable)
 
 // newClient makes a client that does what it is told, once, and within the
 // context's deadline.
-func newClient(stopping context.Context, text string) (redis.UniversalClient, error) {
+func newClient(d *dialer, text string) (redis.UniversalClient, error) {
 	quiet()
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errURL
 	}
 	if u.Query().Has("addr") {
-		return newCluster(stopping, text)
+		return newCluster(d, text)
 	}
 	o, err := redis.ParseURL(text)
 	if err != nil {
 		return nil, errURL
 	}
-	o.Dialer = dialer(stopping, o.TLSConfig)
+	o.Dialer = d.dial(o.TLSConfig)
 	o.DialTimeout, o.DialerRetries = dialTimeout, 1
 	o.MaxRetries, o.ContextTimeoutEnabled = -1, true
 	o.Protocol, o.DisableIdentity, o.PipelinePoolSize = 2, true, -1
@@ -161,12 +167,12 @@ func newClient(stopping context.Context, text string) (redis.UniversalClient, er
 	return redis.NewClient(o), nil
 }
 
-func newCluster(stopping context.Context, text string) (redis.UniversalClient, error) {
+func newCluster(d *dialer, text string) (redis.UniversalClient, error) {
 	o, err := redis.ParseClusterURL(text)
 	if err != nil {
 		return nil, errURL
 	}
-	o.Dialer = dialer(stopping, o.TLSConfig)
+	o.Dialer = d.dial(o.TLSConfig)
 	o.DialTimeout, o.DialerRetries = dialTimeout, 1
 	o.MaxRetries, o.ContextTimeoutEnabled = -1, true
 	o.Protocol, o.DisableIdentity, o.PipelinePoolSize = 2, true, -1
@@ -177,15 +183,30 @@ func newCluster(stopping context.Context, text string) (redis.UniversalClient, e
 	return redis.NewClusterClient(o), nil
 }
 
-// dialer dials until stopping ends: the client dials in the background.
-func dialer(stopping context.Context, config *tls.Config) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+// A dialer dials until stopping ends: the client dials in the background.
+type dialer struct {
+	stopping context.Context
+	failed   atomic.Int64 // in all
+}
+
+// dialRetry is how often the client's own goroutine that dials after poolSize
+// failures looks whether it is to end.
+const dialRetry = time.Second
+
+// dial is the dialer's function, over TLS where there is a config.
+func (d *dialer) dial(config *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (c net.Conn, err error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
-		defer context.AfterFunc(stopping, cancel)()
+		defer context.AfterFunc(d.stopping, cancel)()
 		if config != nil {
-			return (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
+			c, err = (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
+		} else {
+			c, err = (&net.Dialer{}).DialContext(ctx, network, addr)
 		}
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
+		if err != nil {
+			d.failed.Add(1)
+		}
+		return c, err
 	}
 }

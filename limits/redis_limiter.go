@@ -3,6 +3,7 @@ package limits
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -196,8 +197,8 @@ func (r *Redis) end(h Hold, how string, used Use) {
 	}
 }
 
-// errFailing says that the counts cannot be asked.
-var errFailing = errors.New("Redis, which has the counts of limits, does not answer")
+// ErrFailing says that the store of the counts cannot be asked.
+var ErrFailing = errors.New("Redis, which has the counts of limits, does not answer")
 
 // Correct is Limiter's. While Redis fails it corrects what this process knows;
 // Redis's own sums are corrected when it answers again.
@@ -233,7 +234,11 @@ func (r *Redis) Lower(ctx context.Context, l *Limit, since time.Time, spent []Su
 // Status is Limiter's.
 func (r *Redis) Status(ctx context.Context) ([]Standing, error) {
 	if r.failing.Load() {
-		return nil, errFailing
+		return nil, ErrFailing
 	}
-	return r.store.status(ctx)
+	list, err := r.store.status(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrFailing, err)
+	}
+	return list, err
 }

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -119,14 +120,16 @@ func (r *Redis) hello(ctx context.Context) error {
 
 // failed notes that a step failed. A machine that is busy for a moment makes
 // many steps late at once, which is no outage. What the server has lost is
-// noticed at once.
+// noticed at once, and so is that nobody listens.
 func (r *Redis) failed(err error) {
 	now := time.Now().UnixNano()
 	n := r.failures.Add(1)
 	if n == 1 {
 		r.failedAt.Store(now)
 	}
-	if n >= maxFailures && now-r.failedAt.Load() >= int64(failTime) || errors.Is(err, errEmptied) {
+	var dial *net.OpError
+	sure := errors.As(err, &dial) && dial.Op == "dial"
+	if n >= maxFailures && (sure || now-r.failedAt.Load() >= int64(failTime)) || errors.Is(err, errEmptied) {
 		r.trip(err)
 	}
 }

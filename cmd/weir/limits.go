@@ -114,6 +114,7 @@ func newLimitsStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			tellStore(cmd.Context(), cmd.ErrOrStderr(), c)
 			list, err := standings(cmd.Context(), c)
 			if err != nil {
 				return withHint(fmt.Errorf("ask the running Weir at %s: %w", c.Admin.Listen, err), "the counts are in its memory: is weir serve running, with this configuration?")
@@ -129,42 +130,48 @@ func newLimitsStatusCommand() *cobra.Command {
 	return cmd
 }
 
-// maxStandings bounds what is read of the running Weir's answer.
-const maxStandings = 256 << 20
-
-// standings asks the admin API of the running Weir.
+// standings asks the running Weir how its limits stand.
 func standings(ctx context.Context, c *config.Config) ([]standingRow, error) {
+	var page struct {
+		Data []standingRow `json:"data"`
+	}
+	err := askRunning(ctx, c, "limits", &page)
+	return page.Data, err
+}
+
+// maxAnswer bounds what is read of the running Weir's answer.
+const maxAnswer = 256 << 20
+
+// askRunning asks the admin API of the running Weir.
+func askRunning(ctx context.Context, c *config.Config, path string, into any) error {
 	token, err := app.AdminToken(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	host, port, err := net.SplitHostPort(c.Admin.Listen)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/api/v1/limits", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/api/v1/"+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+string(token.Value))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answers %s", resp.Status)
+		return fmt.Errorf("it answers %s", resp.Status)
 	}
-	var page struct {
-		Data []standingRow `json:"data"`
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
+		return fmt.Errorf("read its answer: %w", err)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStandings)).Decode(&page); err != nil {
-		return nil, fmt.Errorf("read its answer: %w", err)
-	}
-	return page.Data, nil
+	return nil
 }

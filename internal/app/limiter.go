@@ -11,6 +11,7 @@ import (
 
 	"weir/alerts"
 	"weir/config"
+	"weir/console"
 	"weir/limits"
 )
 
@@ -65,6 +66,28 @@ func (a *App) limiterChanged() func(limits.RedisState) {
 func degraded(s limits.RedisState) float64 {
 	switch {
 	case s.Failing:
+// limitStore is how the limiter works, for the console.
+func (a *App) limitStore() console.LimitStore {
+	if a.redis == nil {
+		return console.LimitStore{Kind: "memory", State: "ok", Since: a.started}
+	}
+	s := a.redis.State()
+	out := console.LimitStore{
+		Kind: "redis", State: "ok", Since: s.Since, Why: s.Why, Replicas: s.Replicas,
+		Decisions: s.Local, Waiting: s.Waiting, Dropped: s.Dropped,
+	}
+	switch {
+	case s.Failing:
+		out.State = "failing"
+	case s.Repairing:
+		out.State = "repairing"
+	}
+	if l := s.Last; !l.To.IsZero() {
+		out.Last = &console.LimitOutage{From: l.From, To: l.To, Why: l.Why, Decisions: l.Local}
+	}
+	return out
+}
+
 		return 1
 	case s.Repairing:
 		return 0.5

@@ -57,6 +57,9 @@ func TestSharedLimits(t *testing.T) {
 	if m := admin(one, "metrics"); !strings.Contains(m, "weir_limiter_degraded 1\n") {
 		t.Error("weir_limiter_degraded is not 1")
 	}
+	if s := admin(one, "api/v1/limit-store"); !strings.Contains(s, `"kind":"redis","state":"failing"`) || !strings.Contains(s, `"why":"`) {
+		t.Errorf("the store of the limits: %s", s)
+	}
 	if c := admin(one, "api/v1/config"); strings.Contains(c, "CANARY") || !strings.Contains(c, `"redis":"(set)"`) {
 		t.Errorf("the configuration shows: %s", c)
 	}

@@ -48,7 +48,7 @@ func ceiling(c *config.Ceiling) *limits.Limit {
 
 // limitsFace is what the console asks of the limits.
 func (a *App) limitsFace() console.Limits {
-	return console.Limits{Status: a.limits, InEffect: a.ceilingsInEffect, Budgets: a.budgets, Set: a.setLimit, Unset: a.unsetLimit}
+	return console.Limits{Status: a.limits, InEffect: a.ceilingsInEffect, Budgets: a.budgets, Store: a.limitStore, Set: a.setLimit, Unset: a.unsetLimit}
 }
 
 // limits are how the limits stand that are in use, for the console.
