@@ -139,7 +139,7 @@ func (a *attempt) usage(r *wire.Reading) (costs.Usage, ledger.UsageSource) {
 	switch {
 	case a.onlyLooks():
 		return a.looked(r)
-	case a.whole != nil && r.Pending:
+	case r.Pending && (a.whole != nil || r.Background): // a stream of such a response may end before it does
 		a.c.p.background.add(r.ID, a.target.Provider.Name)
 		return costs.Usage{}, ledger.Unmetered
 	case r.HasUsage && r.Final:

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"testing"
 	"time"
 
@@ -74,3 +76,31 @@ func TestBackgroundOverARestart(t *testing.T) {
 }
 
 func pricedOn923(o *Options) { o.PricedAt = func(time.Time) time.Time { return day923 } }
+
+// A response of the background runs on where its stream breaks off: it is
+// paid for whole at a later look, and not in part before.
+func TestBackgroundStreamThatBreaksOff(t *testing.T) {
+	response := func(status, usage string) string {
+		return `{"id":"resp_1","object":"response","status":"` + status + `","background":true,"model":"gpt-5.6-sol","output":[],"usage":` + usage + `}`
+	}
+	p := openaiAt(upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, response("completed", `{"input_tokens":1000,"output_tokens":100,"total_tokens":1100}`))
+			return
+		}
+		sse(w, "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":"+response("in_progress", "null")+"}\n\n",
+			"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":1,\"delta\":\"some words\"}\n\n")
+		<-r.Context().Done()
+	}))
+	p.PriceAs = "openai"
+	g := newTill(t, false, Settings{Providers: []ProviderSettings{p}})
+	g.leaves("/v1/responses", `{"model":"gpt-5.6-sol","input":"hi","background":true,"stream":true}`, 2)
+	eventually(t, "the end of the stream's call", func() bool { return len(g.stored()) == 1 })
+	for _, want := range []string{"0.006", ""} {
+		if told, text := g.buys("GET", "/v1/responses/resp_1", ""); told != want {
+			t.Errorf("told %q, want %q: %s", told, want, text)
+		}
+	}
+	g.holds("aborted : [unpriced  wasted]", "ok 0.006: [computed 0.006]", "ok : [ ]")
+}

@@ -18,7 +18,8 @@ type Reading struct {
 
 	ServedModel string
 	StopReason  string // as the vendor wrote it
-	Pending     bool   // it is a response that goes on in the background
+	Pending     bool   // it is a response or a batch that has not ended
+	Background  bool   // it is a response that runs on without its client
 	ServiceTier string // that was used
 	ID          string // of the reply
 	Sequence    int64  // Responses streams: the last sequence_number
@@ -113,6 +114,8 @@ func (f *facts) begin(s *scanner, kind valueKind) int {
 		return maxShort
 	case kindNumber:
 		return 32
+	case kindTrue:
+		return len("true")
 	}
 	return 0
 }
@@ -299,6 +302,8 @@ func (f *facts) innerMember(s *scanner, raw []byte) {
 			setText(&f.read.ServiceTier, raw)
 		case keyStatus:
 			f.stop(k, raw)
+		case keyBackground:
+			f.read.Background = f.read.Background || string(raw) == "true"
 		}
 	case keyDelta:
 		switch k {

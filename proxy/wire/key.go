@@ -147,6 +147,7 @@ const (
 	keyRequestCounts
 	keyCompleted
 	keyProcessingStatus
+	keyBackground
 	numKeys
 )
 
@@ -262,6 +263,7 @@ var keyNames = [numKeys]string{
 	keyRequestCounts:             "request_counts",
 	keyCompleted:                 "completed",
 	keyProcessingStatus:          "processing_status",
+	keyBackground:                "background",
 	keyObfuscation:               "obfuscation",
 	keyModalities:                "modalities",
 	keyResponseModalities:        "responseModalities",
