@@ -25,11 +25,12 @@ const (
 	KeyPaused        Kind = "key_paused"       // and was paused for it
 	LimiterDegraded  Kind = "limiter_degraded" // the store of the limits' counts fails
 	LimiterRecovered Kind = "limiter_recovered"
-	Test             Kind = "test" // weir alerts test
+	PriceDrift       Kind = "price_drift" // a provider charges other prices than the price book has
+	Test             Kind = "test"        // weir alerts test
 )
 
 // Kinds are all kinds, in the order of their constants.
-var Kinds = []Kind{BudgetThreshold, BudgetReached, BudgetRefused, LimitThreshold, RunawayLoop, KeyPaused, LimiterDegraded, LimiterRecovered, Test}
+var Kinds = []Kind{BudgetThreshold, BudgetReached, BudgetRefused, LimitThreshold, RunawayLoop, KeyPaused, LimiterDegraded, LimiterRecovered, PriceDrift, Test}
 
 // An Event is what is told. It has names and figures, and never a secret or
 // what a call said. As JSON it is what webhooks get.
@@ -42,6 +43,7 @@ type Event struct {
 	Limit    *PassedLimit    `json:"limit,omitzero"`
 	Forecast *BudgetForecast `json:"forecast,omitzero"` // of a budget
 	Runaway  *Runaway        `json:"runaway,omitzero"`
+	Drift    *Drift          `json:"drift,omitzero"`
 	Why      string          `json:"why,omitzero"` // of a failure
 
 	// Subject makes the kind a state: the same one is not told again while it
@@ -86,6 +88,18 @@ type Runaway struct {
 	Within  string `json:"within"`
 	Spent   string `json:"usd"` // by them, as far as is known
 	Action  string `json:"action"`
+}
+
+// A Drift is how far what a provider charges is from the price book, over a
+// day's attempts of which both are known.
+type Drift struct {
+	Provider string `json:"provider"`
+	Charged  string `json:"charged_usd"`
+	Book     string `json:"book_usd"`
+	Attempts int64  `json:"attempts"`
+	Off      int64  `json:"off"` // of them: by more than 1 %
+
+	charged, book int64
 }
 
 // NewID makes an event's id of what identifies it.
@@ -178,6 +192,22 @@ func NewLimiter(failing bool, why, process string, now time.Time) Event {
 	}
 	e.ID = NewID(e.Kind, process, strconv.FormatInt(now.UnixNano(), 10))
 	return e
+}
+
+// What a day's attempts have to come to before their prices are said to drift.
+const driftLeast = 20 // attempts
+
+// NewDrift is the event of a provider that charged other prices than the price
+// book has, in billionths of a dollar, once a day. It returns nil where that is
+// not so: the sums are within 1 %, or fewer than a tenth of the attempts are off.
+func NewDrift(d Drift, charged, book int64, now time.Time) *Event {
+	gap := max(charged-book, book-charged)
+	if d.Attempts < driftLeast || d.Off*10 < d.Attempts || gap <= 0 || scale(gap, 100, max(book, 1)) < 1 {
+		return nil
+	}
+	d.charged, d.book, d.Charged, d.Book = charged, book, Dollars(charged), Dollars(book)
+	day := now.UTC().Truncate(24 * time.Hour)
+	return &Event{ID: NewID(PriceDrift, d.Provider, strconv.FormatInt(day.Unix(), 10)), Kind: PriceDrift, At: now.UTC(), Drift: &d}
 }
 
 // NewTest is an event that says nothing.

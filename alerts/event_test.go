@@ -64,6 +64,8 @@ func TestTexts(t *testing.T) {
 	r := Runaway{Key: Named{"key_1", "ci"}, Repeats: 57, Within: "10m", Spent: "5.12"}
 	pause := NewPause(r, time.UnixMicro(1))
 	check(&pause, "Key ci (key_1) was paused: it asked the same 57 times within 10m, for $5.12. Its calls are refused until weir keys resume key_1.")
+	drift := NewDrift(Drift{Provider: "router", Attempts: 60, Off: 57}, nano("12.4"), nano("12"), time.UnixMicro(1))
+	check(drift, "Provider router charged $12.4 in the last 24 hours for what the price book puts at $12: 3.3% more. 57 of 60 calls to it are off by more than 1%. Its charges are what counts; budgets reserve by the price book.")
 	loop := NewRunaway(r, time.UnixMicro(1))
 	check(&loop, "Key ci (key_1) asked the same 57 times within 10m, for $5.12. It may be in a loop; weir keys pause key_1 would stop it.")
 }
@@ -157,4 +159,21 @@ func TestForecast(t *testing.T) {
 	if got := scale(1<<62, 1<<62, 3); got != 1<<63-1 {
 		t.Errorf("scale of what is too large: %d", got)
 	}
+}
+
+func TestDrift(t *testing.T) {
+	check := func(attempts, off int64, charged, book string, want bool) {
+		t.Helper()
+		e := NewDrift(Drift{Provider: "p", Attempts: attempts, Off: off}, nano(charged), nano(book), time.Unix(1e9, 0))
+		if (e != nil) != want {
+			t.Errorf("%d of %d off, $%s for $%s: %v", off, attempts, charged, book, e)
+		}
+	}
+	check(20, 2, "1.01", "1", true)
+	check(20, 20, "0.5", "1", true)
+	check(20, 20, "1", "0", true) // the book has it for free
+	check(19, 19, "2", "1", false)
+	check(20, 1, "2", "1", false) // a few odd ones
+	check(20, 20, "1.009", "1", false)
+	check(20, 20, "1", "1", false) // they make up for each other
 }

@@ -18,12 +18,27 @@ func (e *Event) Say() string {
 		return fmt.Sprintf("%s has %s of %s in use (%s, %d%% was passed). %s", e.whose(), l.Used, l.Amount, l.Measure, l.Percent, l.then())
 	case RunawayLoop, KeyPaused:
 		return e.sayRunaway()
+	case PriceDrift:
+		return e.Drift.say()
 	case LimiterDegraded:
 		return "The store of the limits' counts fails" + because(e.Why) + ". Each limit does now what its on_store_failure says; weir limits status shows it."
 	case LimiterRecovered:
 		return "The store of the limits' counts is back" + because(e.Why) + ". The sums of budgets are brought to what the ledger knows."
 	}
 	return "This is a test of Weir's alerts. Nothing has happened."
+}
+
+func (d *Drift) say() string {
+	more, gap := "more", d.charged-d.book
+	if gap < 0 {
+		more, gap = "less", -gap
+	}
+	tenths := strconv.FormatInt(scale(gap, 1000, max(d.book, 1)), 10)
+	if len(tenths) == 1 {
+		tenths = "0" + tenths
+	}
+	return fmt.Sprintf("Provider %s charged $%s in the last 24 hours for what the price book puts at $%s: %s.%s%% %s. %d of %d calls to it are off by more than 1%%. Its charges are what counts; budgets reserve by the price book.",
+		plain(d.Provider), d.Charged, d.Book, tenths[:len(tenths)-1], tenths[len(tenths)-1:], more, d.Off, d.Attempts)
 }
 
 func because(why string) string {

@@ -38,7 +38,8 @@ type Runaway struct {
 
 // alertKinds are the kinds of the package alerts.
 var alertKinds = []string{
-	"budget_threshold", "budget_reached", "budget_refused", "limit_threshold", "runaway_loop", "key_paused", "limiter_degraded", "limiter_recovered", "test",
+	"budget_threshold", "budget_reached", "budget_refused", "limit_threshold", "runaway_loop", "key_paused", "limiter_degraded", "limiter_recovered",
+	"price_drift", "test",
 }
 
 // AlertKinds returns the kinds that a webhook can be kept to.

@@ -71,6 +71,7 @@ func (a *App) openAlerts(c *config.Config) error {
 		return nil
 	})
 	a.workers.Go(a.stopRunaways)
+	a.workers.Go(a.watchPrices)
 	return nil
 }
 
@@ -263,4 +264,41 @@ func (a *App) stopRunaway(r alerts.Runaway) *alerts.Event {
 	}
 	pause := alerts.NewPause(r, k.Paused)
 	return &pause
+}
+
+// driftTime is how far back prices are looked at, and driftEvery how often.
+const (
+	driftTime  = 24 * time.Hour
+	driftEvery = time.Hour
+)
+
+// watchPrices tells of providers that charge other prices than the price book has.
+func (a *App) watchPrices() {
+	tick := time.NewTicker(driftEvery)
+	defer tick.Stop()
+	for {
+		if err := a.tellDrift(a.stopping, time.Now()); err != nil && a.stopping.Err() == nil {
+			a.log.Warn("the providers' own charges could not be looked at", "err", err)
+		}
+		select {
+		case <-a.stopping.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) tellDrift(ctx context.Context, now time.Time) error {
+	sums, err := ledger.NewCalls(a.db, a.config.Load().Spool.Dir).Costs(ctx, ledger.CostQuery{Since: now.Add(-driftTime), By: []string{"provider"}})
+	if err != nil {
+		return err
+	}
+	for i := range sums {
+		s := &sums[i]
+		d := alerts.Drift{Provider: s.Group[0], Attempts: s.Compared, Off: s.Drifted}
+		if e := alerts.NewDrift(d, nanos(ledger.Known(s.DriftOf.Add(s.Drift))), nanos(ledger.Known(s.DriftOf)), now); e != nil {
+			a.desk.Tell(*e)
+		}
+	}
+	return nil
 }

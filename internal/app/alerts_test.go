@@ -241,3 +241,34 @@ func TestAlertKinds(t *testing.T) {
 		t.Errorf("config knows %v, alerts %v", config.AlertKinds(), have)
 	}
 }
+
+// TestPriceDrift: a provider that charges other prices than the book has is
+// told of once.
+func TestPriceDrift(t *testing.T) {
+	c := newChannel(t)
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"x","object":"chat.completion","created":1,"model":"openai/gpt-4o-mini","choices":[{"index":0,"finish_reason":"stop",`+
+			`"message":{"role":"assistant","content":"yes"}}],"usage":{"prompt_tokens":1000,"completion_tokens":1000,"total_tokens":2000,"cost":0.01}}`)
+	}))
+	defer up.Close()
+	h := start(t, "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\ndata: DIR/data\nproviders: {router: {kind: openai, base_url: "+up.URL+"/v1, price_as: openrouter, api_key: x, models: ['*']}}\n"+
+		"alerts: {webhooks: [{url: "+c.URL+"}]}\n")
+	for range 20 {
+		if status, text := h.chat("openai/gpt-4o-mini"); status != 200 {
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	if err := h.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.tellDrift(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.eventually("the drift is told", func() bool { return len(c.of(alerts.PriceDrift)) == 1 })
+	if text := c.of(alerts.PriceDrift)[0].Text; !strings.HasPrefix(text, "Provider router charged $0.2 in the last 24 hours for what the price book puts at $0.015: 1233.3% more. 20 of 20 calls") {
+		t.Errorf("told %s", text)
+	}
+}
