@@ -63,9 +63,6 @@ func (a *App) limiterChanged() func(limits.RedisState) {
 	}
 }
 
-func degraded(s limits.RedisState) float64 {
-	switch {
-	case s.Failing:
 // limitStore is how the limiter works, for the console.
 func (a *App) limitStore() console.LimitStore {
 	if a.redis == nil {
@@ -88,6 +85,9 @@ func (a *App) limitStore() console.LimitStore {
 	return out
 }
 
+func degraded(s limits.RedisState) float64 {
+	switch {
+	case s.Failing:
 		return 1
 	case s.Repairing:
 		return 0.5
