@@ -58,7 +58,9 @@ type App struct {
 	runaways chan alerts.Runaway // that wait to be stopped
 	limiter  limits.Limiter
 	redis    *limits.Redis // the limiter, where it is one; else nil
+	guard    *guard
 	ceilings ceilingsBook
+	keeper   keeper
 	proxy    *proxy.Proxy
 	tracer   trace.Tracer // nil: off
 	registry *prometheus.Registry
@@ -97,7 +99,7 @@ func Start(o Options) (*App, error) {
 	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.calls, a.cut = context.WithCancelCause(context.Background())
 	for _, step := range []func(*config.Config) error{
-		a.bind, a.openBook, a.openStore, a.openLedger, a.openAlerts, a.openTelemetry, a.openLimiter, a.startMock, a.openProxy, a.openLimits, a.serve, a.startChores,
+		a.bind, a.openBook, a.openStore, a.openLedger, a.openAlerts, a.openTelemetry, a.openLimiter, a.startMock, a.openProxy, a.openLimits, a.openKeeper, a.serve, a.startChores,
 	} {
 		if err := step(o.Config); err != nil {
 			a.stop()

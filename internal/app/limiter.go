@@ -19,17 +19,20 @@ import (
 // a Redis that several processes share.
 func (a *App) openLimiter(c *config.Config) error {
 	o := limits.Options{Crossed: a.crossed}
+	a.keeper.wake = make(chan struct{}, 1)
 	if c.Redis == "" {
-		a.limiter = limits.NewMemory(o)
+		a.guard = &guard{Limiter: limits.NewMemory(o)}
+		a.limiter = a.guard
 		return nil
 	}
 	r, err := limits.OpenRedis(limits.RedisOptions{
-		Options: o, URL: string(c.Redis), Prefix: c.RedisPrefix, Log: a.log, Changed: a.limiterChanged(),
+		Options: o, URL: string(c.Redis), Prefix: c.RedisPrefix, Log: a.log, Changed: a.limiterChanged(), Recovered: a.keeper.recovered,
 	})
 	if err != nil {
 		return err
 	}
-	a.limiter, a.redis = r, r
+	a.redis, a.guard = r, &guard{Limiter: r}
+	a.limiter = a.guard
 	a.onStop("limits", func(context.Context) error { return r.Close() })
 	a.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -152,9 +152,8 @@ func UnsetLimit(ctx context.Context, db *sqldb.DB, c *config.Config, actor, id s
 
 // A ceilingsBook is the limits in effect.
 type ceilingsBook struct {
-	store   *ledger.Limits
-	list    atomic.Pointer[[]Ceiling]
-	changed chan struct{} // one is in it after a change
+	store *ledger.Limits
+	list  atomic.Pointer[[]Ceiling]
 
 	mu  sync.Mutex // guards the following field, and is held while limits are swapped
 	set []ledger.SetLimit
@@ -163,7 +162,7 @@ type ceilingsBook struct {
 // openLimits reads the limits that were set and follows what others set.
 func (a *App) openLimits(c *config.Config) error {
 	b := &a.ceilings
-	b.store, b.changed = ledger.NewLimits(a.db), make(chan struct{}, 1)
+	b.store = ledger.NewLimits(a.db)
 	if err := a.refreshLimits(a.stopping); err != nil {
 		return err
 	}
@@ -185,8 +184,9 @@ func (a *App) refreshLimits(ctx context.Context) error {
 		return err
 	}
 	b.set = set
+	a.expect(list)
 	a.proxy.SetLimits(bare(list))
-	b.take(list)
+	a.keeper.now()
 	return nil
 }
 
@@ -200,21 +200,38 @@ func (a *App) applyLimits(c *config.Config, s proxy.Settings) error {
 		return err
 	}
 	s.Limits = bare(list)
+	before := *b.list.Load()
+	a.expect(list)
 	if err := a.proxy.Apply(s); err != nil {
+		a.expect(before)
 		return err
 	}
 	a.config.Store(c)
-	b.take(list)
+	a.keeper.now()
 	return nil
 }
 
-// take notes that limits are in effect.
-func (b *ceilingsBook) take(list []Ceiling) {
-	b.list.Store(&list)
-	select {
-	case b.changed <- struct{}{}:
-	default: // it is known already
+// expect notes the limits that are about to be in effect. Budgets that were
+// not are held to their on_store_failure until the keeper knows them.
+func (a *App) expect(list []Ceiling) {
+	b := &a.ceilings
+	known := map[budgetKey]bool{}
+	if before := b.list.Load(); before != nil {
+		unknown := a.guard.unknown.Load()
+		for _, c := range *before {
+			if unknown == nil || (*unknown)[c.Limit] == nil {
+				known[keyOf(c.Limit)] = true
+			}
+		}
 	}
+	var unknown []*limits.Limit
+	for _, c := range list {
+		if c.Dimension == limits.USD && !known[keyOf(c.Limit)] && !known[budgetKey{c.Name(), ""}] {
+			unknown = append(unknown, c.Limit)
+		}
+	}
+	a.guard.expect(unknown)
+	b.list.Store(&list)
 }
 
 func bare(list []Ceiling) []*limits.Limit {
