@@ -59,7 +59,7 @@ const (
 	// tellPace is between two posts to one webhook: Slack takes one a second.
 	tellPace = time.Second
 	// tellLease is how long a try may take before another process makes it.
-	tellLease = 6 * postTime
+	tellLease = 3 * postTime
 	// tellLook is how often a post looks for what another process left.
 	tellLook = 15 * time.Second
 	// tellTime is how long it is tried to tell an event.

@@ -199,6 +199,31 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
+// TestClaim: what a process was telling as it died is told by another one, when
+// the claim has ended, and not before.
+func TestClaim(t *testing.T) {
+	dir := t.TempDir()
+	db := openStore(t, dir)
+	e := event(80)
+	if told, err := insert(t.Context(), db, &e, []string{"ops"}); !told || err != nil {
+		t.Fatal(told, err)
+	}
+	claimed := time.Now()
+	const lease = 300 * time.Millisecond
+	if c, _, err := next(t.Context(), db, "ops", claimed, lease); c == nil || err != nil {
+		t.Fatalf("claim %v, %v", c, err)
+	}
+	if c, due, err := next(t.Context(), openStore(t, dir), "ops", claimed, lease); c != nil || err != nil || due.Sub(claimed) > lease {
+		t.Fatalf("claimed twice: %v, due %v, %v", c, due, err)
+	}
+	r := receive(t, nil)
+	open(t, fast(openStore(t, dir)), Webhook{Name: "ops", URL: r.URL})
+	eventually(t, "it is told", settled(t, db, 1))
+	if took := time.Since(claimed); took < lease || len(r.ids()) != 1 {
+		t.Errorf("told %d times after %s", len(r.ids()), took)
+	}
+}
+
 // TestGivenUp: what could not be told within a day is given up, and what has
 // no webhook is kept.
 func TestGivenUp(t *testing.T) {
@@ -371,6 +396,11 @@ func TestStates(t *testing.T) {
 	}
 	tell(true, "a", 5*time.Second+stateTime+time.Second) // the process died meanwhile
 	if got := kinds(); got != "degraded recovered degraded degraded " {
+		t.Errorf("told: %s", got)
+	}
+	tell(false, "b", 9*stateTime) // started anew
+	tell(false, "a", 10*stateTime)
+	if got := kinds(); got != "degraded recovered degraded degraded recovered " {
 		t.Errorf("told: %s", got)
 	}
 }

@@ -47,7 +47,7 @@ type Event struct {
 	Why      string          `json:"why,omitzero"` // of a failure
 
 	// Subject makes the kind a state: the same one is not told again while it
-	// is the last that was told of the subject, for up to an hour.
+	// is the last that was told of the subject; a bad one is after an hour.
 	Subject string `json:"-"`
 }
 

@@ -188,12 +188,15 @@ func sameState(ctx context.Context, tx *sql.Tx, e *Event) (bool, error) {
 		return false, nil
 	}
 	var last string
-	err := tx.QueryRowContext(ctx, `SELECT kind FROM alerts WHERE subject = ? AND at > ? ORDER BY at DESC LIMIT 1`,
-		e.Subject, e.At.Add(-stateTime).UnixMicro()).Scan(&last)
-	if errors.Is(err, sql.ErrNoRows) {
+	var at int64
+	err := tx.QueryRowContext(ctx, `SELECT kind, at FROM alerts WHERE subject = ? ORDER BY at DESC LIMIT 1`, e.Subject).Scan(&last, &at)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return e.Kind == LimiterRecovered, nil // nobody heard that it failed
+	case e.Kind == LimiterRecovered:
+		return last == string(e.Kind), err
 	}
-	return last == string(e.Kind), err
+	return last == string(e.Kind) && at > e.At.Add(-stateTime).UnixMicro(), err
 }
 
 // A claim is a delivery that this process tries.

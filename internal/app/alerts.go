@@ -302,3 +302,11 @@ func (a *App) tellDrift(ctx context.Context, now time.Time) error {
 	}
 	return nil
 }
+
+// tellRecovered tells that the store of the limits' counts is there, where the
+// last that was told is that it fails: the process that saw that may be gone.
+func (a *App) tellRecovered() {
+	if a.redis == nil || !a.redis.State().Failing {
+		a.desk.Tell(alerts.NewLimiter(false, "seen at a start", a.started.String(), time.Now()))
+	}
+}

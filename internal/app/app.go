@@ -239,6 +239,7 @@ func (a *App) run(name string, serve func() error) {
 func (a *App) startChores(c *config.Config) error {
 	a.workers.Go(func() { tokens.Warm(tokens.O200k) }) // some tenths of a second that the first call need not wait
 	a.workers.Go(a.prune)
+	a.tellRecovered()
 	if a.o.Watch && a.o.Read != nil && c.File != "" {
 		a.watch(c.File)
 	}
