@@ -22,13 +22,13 @@ type CallCost struct {
 const (
 	// maxCallCosts and callCostTime bound what is looked at for CallCost.
 	maxCallCosts = 100_000
-	callCostTime = time.Second
+	callCostTime = time.Second / 2
 	// maxAdjusted bounds how many of them are summed from their attempts.
 	maxAdjusted = 5000
 )
 
-// CallCost looks at the calls of a query, the newest first, for up to a
-// second. What it says is exact for the calls that it counts.
+// CallCost looks at the calls of a query, the newest first, for up to
+// half a second. What it says is exact for the calls that it counts.
 func (q *Calls) CallCost(ctx context.Context, query CostQuery) (CallCost, error) {
 	f, ok, err := query.filter()
 	if err != nil || !ok {

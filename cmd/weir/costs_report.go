@@ -24,7 +24,7 @@ type reportFlags struct {
 	rowFlags
 	until, html, revenue, budget, zone string
 	by, where                          []string
-	text                               bool
+	text, object                       bool
 }
 
 // The rows of a breakdown that a person is shown.
@@ -49,6 +49,7 @@ func newCostsReportCommand() *cobra.Command {
 	flags.Lookup("limit").Usage = fmt.Sprintf("show at most `N` groups of each table, and the others as one (%d on a terminal, %d in HTML)", terminalRows, htmlRows)
 	flags.StringVar(&f.until, "until", "", "only calls before `WHEN`. Default now")
 	flags.BoolVar(&f.text, "text", false, "print the report of a terminal, into a pipe or a file, too")
+	flags.BoolVar(&f.object, "json-report", false, "print all of the report as one JSON object, the forecast and what moved among it")
 	flags.StringVar(&f.html, "html", "", "write one HTML `FILE`, which needs nothing else")
 	flags.StringSliceVar(&f.by, "by", []string{"customer", "feature", "model", "provider"}, "the tables: `GROUPS` among customer, feature, model, provider, project, key, prompt, tag:NAME, source, day, hour")
 	flags.StringArrayVar(&f.where, "where", nil, "only of this `GROUP=VALUE`; may be repeated")
@@ -86,10 +87,12 @@ func (f *reportFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer db.Close() // nothing is written
-	g := &gathering{ctx: cmd.Context(), calls: ledger.NewCalls(db, c.Spool.Dir), in: in, by: f.by, rows: f.html == "" && !f.asText(cmd.OutOrStdout())}
+	g := &gathering{ctx: cmd.Context(), calls: ledger.NewCalls(db, c.Spool.Dir), in: in, by: f.by, rows: f.html == "" && !f.object && !f.asText(cmd.OutOrStdout())}
 	p := startProgress(cmd.ErrOrStderr(), "costs report, by the query")
 	g.count = func() { p.rows.Add(1) }
-	err = g.gather(f.revenue)
+	if err = g.gather(f.revenue); err == nil && !g.rows {
+		err = firstError(g.callCost(), g.own(c))
+	}
 	p.end()
 	if err != nil {
 		return err
@@ -102,8 +105,14 @@ func (f *reportFlags) input(now time.Time) (*costreport.Input, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if f.html != "" && (f.json || f.csv || f.text) || f.text && (f.json || f.csv) {
-		return nil, &failure{code: 2, err: errors.New("want --html, --json, --csv or --text, only one of them")}
+	forms := 0
+	for _, asked := range []bool{f.html != "", f.json, f.csv, f.text, f.object} {
+		if asked {
+			forms++
+		}
+	}
+	if forms > 1 {
+		return nil, &failure{code: 2, err: errors.New("want --html, --json, --json-report, --csv or --text, only one of them")}
 	}
 	if f.limit < 1 {
 		return nil, &failure{code: 2, err: fmt.Errorf("read --limit: want 1 or more, got %d", f.limit)}
@@ -177,7 +186,7 @@ func (f *reportFlags) readRevenue() (costreport.Revenue, error) {
 }
 
 func (f *reportFlags) asText(w io.Writer) bool {
-	return f.text || !f.json && !f.csv && isTerminal(w)
+	return f.text || !f.json && !f.csv && !f.object && isTerminal(w)
 }
 
 func (f *reportFlags) print(w io.Writer, r *costreport.Report) error {
@@ -188,6 +197,8 @@ func (f *reportFlags) print(w io.Writer, r *costreport.Report) error {
 		}
 		_, err := fmt.Fprintln(w, filepath.Clean(f.html))
 		return err
+	case f.object:
+		return buffered(w, r.WriteJSON)
 	case f.asText(w):
 		return r.WriteText(w)
 	}

@@ -46,6 +46,16 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		row := &r.Unpriced[i]
 		v.Unpriced = append(v.Unpriced, htmlRow{Name: htmlName(row), Calls: Count(row.Sum.Calls), Unpriced: Count(row.Sum.Unpriced), Command: shown(row.Command)})
 	}
+	for i := range r.Idle {
+		d := &r.Idle[i]
+		v.Idle = append(v.Idle, htmlIdle{
+			Name: cut(shown(d.Provider)), Paid: moneyOf(d.Paid), Busy: htmlMoney{d.busyText(), d.Busy.String()}, Idle: htmlMoney{d.idleText(), d.Idle.String()},
+			Share: share(d.Idle, d.Paid), Bought: htmlMoney{Text: d.bought()}, Why: d.verdict(), Command: shown(d.Command),
+		})
+		if d.Bought != nil {
+			v.Idle[i].Bought.Exact = d.Bought.String()
+		}
+	}
 	for i := range r.Tables {
 		if len(r.Tables[i].Rows) > 0 {
 			v.Tables = append(v.Tables, r.Tables[i].html())
@@ -80,6 +90,7 @@ type htmlPage struct {
 	Compared                   bool
 	Movers                     []htmlMover
 	Unpriced                   []htmlRow
+	Idle                       []htmlIdle
 	Tables                     []htmlTable
 }
 
@@ -102,6 +113,13 @@ func signedOf(m costs.Money) htmlMoney { return htmlMoney{signed(m), m.String()}
 type htmlFact struct {
 	Name, Figure, Exact, Words, Command string
 	Warn                                bool
+}
+
+// An htmlIdle is what one's own GPUs of a provider cost.
+type htmlIdle struct {
+	Name                     string
+	Paid, Busy, Idle, Bought htmlMoney
+	Share, Why, Command      string
 }
 
 type htmlMover struct {

@@ -31,8 +31,9 @@ type Mover struct {
 	TokensPerCall costs.Money `json:"tokens_per_call_usd"` // longer or shorter calls
 	Mix           costs.Money `json:"model_mix_usd"`       // of the models that served them
 	Price         costs.Money `json:"price_usd"`           // of a token: price rows, cache hits, tiers, tools
-	New, Gone     bool        // it was not there before; it is not there now
-	Unpriced      [2]int64    `json:"unpriced_attempts"` // attempts before and now that have no price: the change is not known whole
+	New           bool        `json:"new"`                 // it was not there before
+	Gone          bool        `json:"gone"`                // it is not there now
+	Unpriced      [2]int64    `json:"unpriced_attempts"`   // attempts before and now that have no price: the change is not known whole
 }
 
 // Movers returns up to limit groups by the size of their change, the largest first.

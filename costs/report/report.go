@@ -28,6 +28,9 @@ type Input struct {
 	Before, Run []Part    // by MoversBy and model: the time before, as long, and the report's time
 	First       time.Time // the first day of the time before that anything is recorded of; zero: none
 
+	CallCost CallCost // of single calls
+	Own      []Own    // providers on one's own GPUs
+
 	Revenue Revenue           // nil: not given
 	Budget  *costs.Money      // of a month; nil: not given
 	Limit   int               // rows of a breakdown; what is more is one row
@@ -45,11 +48,12 @@ type Report struct {
 	Since, Until, Now time.Time
 	Where             []string
 	Total             costs.Sum
-	Command           string    // lists all its calls
-	Charged           costs.Sum // the part that providers have charged themselves
-	Unpriced          []Row     // models without a price
+	Command           string // lists all its calls
+	Unpriced          []Row  // models without a price
 	Tables            []Table
 	Daily             []DaySpend
+	CallCost          CallCost
+	Idle              []Idle // one's own GPUs: what they cost beside their calls
 
 	Forecast Forecast
 	Unknown  int64 // attempts of this month that the forecast knows nothing of
@@ -94,7 +98,7 @@ const maxMovers = 10
 func Build(in Input) *Report {
 	r := &Report{
 		Since: in.Since, Until: in.Until, Now: in.Now, Budget: in.Budget, MoversBy: in.MoversBy, filter: in.Where, names: in.Names,
-		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0, First: in.First, Unknown: in.Unpriced,
+		Forecast: Land(in.History, in.Now), Movers: Movers(in.Before, in.Run, maxMovers), Compared: len(in.Before) > 0, First: in.First, Unknown: in.Unpriced, CallCost: in.CallCost,
 	}
 	if !r.Compared {
 		r.Movers = nil // that all is new is no news
@@ -102,11 +106,8 @@ func Build(in Input) *Report {
 	for _, k := range slices.Sorted(maps.Keys(in.Where)) {
 		r.Where = append(r.Where, k+"="+in.Where[k])
 	}
-	for i, s := range in.Sources {
+	for i := range in.Sources {
 		r.Total.Add(&in.Sources[i])
-		if len(s.Group) > 0 && s.Group[0] == "provider" {
-			r.Charged.Add(&in.Sources[i])
-		}
 	}
 	r.Command, r.daily = r.command(nil, nil), in.Daily
 	for i := range in.Daily {
@@ -121,6 +122,11 @@ func Build(in Input) *Report {
 		}
 	}
 	slices.SortStableFunc(r.Unpriced, func(a, b Row) int { return cmp.Compare(b.Sum.Unpriced, a.Sum.Unpriced) })
+	for i := range in.Own {
+		if idle, ok := r.idle(&in.Own[i]); ok {
+			r.Idle = append(r.Idle, idle)
+		}
+	}
 	for _, b := range in.Breakdowns {
 		r.Tables = append(r.Tables, r.table(b, in.Revenue, in.Limit))
 	}

@@ -46,6 +46,8 @@ func (r *Report) Fields() []Field {
 		{"estimated_usd", amount(func(s *costs.Sum) costs.Money { return s.Estimated })},
 		{"unpriced_attempts", count(func(s *costs.Sum) int64 { return s.Unpriced })},
 		{"wasted_attempts", count(func(s *costs.Sum) int64 { return s.WastedAttempts })},
+		{"cache_saved_usd", func(row *Row) string { return optional(row.saved()) }},
+		{"drift_usd", amount(func(s *costs.Sum) costs.Money { return s.Drift })},
 	}
 	if r.hasRevenue() {
 		fields = append(fields,
@@ -103,6 +105,14 @@ func (r *Row) cost() *costs.Money {
 	return &r.Sum.Cost
 }
 
+// saved is what caches saved; nil: there were some, and it is of none known.
+func (r *Row) saved() *costs.Money {
+	if r.Sum.Cached > 0 && r.Sum.CacheKnown == 0 {
+		return nil
+	}
+	return &r.Sum.Saved
+}
+
 func (r *Row) perCall() *costs.Money {
 	if m, ok := PerCall(&r.Sum); ok {
 		return &m
@@ -140,6 +150,9 @@ type Record struct {
 	DriftUSD       costs.Money       `json:"drift_usd"` // providers' own figures less the book's
 	Compared       int64             `json:"compared_attempts"`
 	Drifted        int64             `json:"drifted_attempts"`
+	Cached         int64             `json:"cached_attempts"` // with input that was read from a vendor's cache, or written to it
+	CacheKnown     int64             `json:"cached_known_attempts"`
+	Saved          *costs.Money      `json:"cache_saved_usd"` // over those that it is known of
 	Revenue        *costs.Money      `json:"revenue_usd,omitempty"`
 	Margin         *costs.Money      `json:"margin_usd,omitempty"`
 	Command        string            `json:"calls_command,omitempty"`
@@ -152,7 +165,7 @@ func (r *Row) Record() Record {
 		ID: r.ID(), By: r.by(), Group: r.group(), More: int64(r.More), Calls: s.Calls, Attempts: s.Attempts, Usage: s.Usage,
 		Cost: r.cost(), PerCall: r.perCall(), List: s.List, Charged: s.Charged, Wasted: s.Wasted, WastedAttempts: s.WastedAttempts,
 		Estimated: s.Estimated, Guessed: s.Guessed, Unpriced: s.Unpriced, DriftUSD: s.Drift, Compared: s.Compared, Drifted: s.Drifted,
-		Revenue: r.Income, Margin: r.margin(), Command: r.Command,
+		Cached: s.Cached, CacheKnown: s.CacheKnown, Saved: r.saved(), Revenue: r.Income, Margin: r.margin(), Command: r.Command,
 	}
 	if r.More > 0 || len(r.By) == 0 {
 		return out

@@ -29,6 +29,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		return out.Flush()
 	}
 	r.writeUnpriced(out)
+	r.writeIdle(out)
 	for i := range r.Tables {
 		r.Tables[i].writeText(out)
 	}
@@ -51,6 +52,20 @@ func (r *Report) writeUnpriced(w io.Writer) {
 	aligned(w, func(t io.Writer) {
 		for _, row := range r.Unpriced {
 			fmt.Fprintf(t, "%s\t%s\n", plain(row.Name()), plural(row.Sum.Unpriced, "attempt", "attempts"))
+		}
+	})
+}
+
+func (r *Report) writeIdle(w io.Writer) {
+	if len(r.Idle) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nOwn GPUs\n")
+	aligned(w, func(t io.Writer) {
+		fmt.Fprintln(t, "PROVIDER\tPAID\tBUSY\tIDLE\tIDLE %\tTO BUY")
+		for i := range r.Idle {
+			d := &r.Idle[i]
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(d.Provider), Cents(d.Paid), d.busyText(), d.idleText(), share(d.Idle, d.Paid), d.bought(), d.verdict())
 		}
 	})
 }

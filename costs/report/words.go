@@ -25,10 +25,16 @@ func (r *Report) Facts() []Fact {
 	}
 	facts := []Fact{{Name: "Spent", Figure: Cost(t), Exact: t.Cost.String(), Words: words, Command: r.Command}}
 	if perCall, ok := PerCall(t); ok {
-		facts = append(facts, Fact{Name: "A call", Figure: small(perCall), Exact: perCall.String(), Words: "on average", Command: r.Command})
+		facts = append(facts, Fact{Name: "A call", Figure: small(perCall), Exact: perCall.String(), Words: r.spread(), Command: r.Command})
+	}
+	if wasted, ok := r.waste(); ok {
+		facts = append(facts, wasted)
 	}
 	if Known(t) {
-		facts = append(facts, r.parts()...)
+		facts = append(facts, Fact{
+			Name: "Estimated", Figure: Cents(t.Estimated), Exact: t.Estimated.String(), Command: r.sourceCommand("estimated"),
+			Words: fmt.Sprintf("%s of it, %s: the provider told no whole usage", share(t.Estimated, t.Cost), plural(t.Guessed, "attempt", "attempts")),
+		})
 	}
 	if t.Unpriced > 0 {
 		facts = append(facts, Fact{
@@ -36,27 +42,75 @@ func (r *Report) Facts() []Fact {
 			Words: "cost what is not known and are in no amount here; give their price, then weir costs reprice",
 		})
 	}
-	if r.Charged.Attempts > 0 {
-		diff := r.Charged.Charged.Sub(r.Charged.List)
-		facts = append(facts, Fact{
-			Name: "By the providers", Figure: Cents(r.Charged.Charged), Exact: r.Charged.Charged.String(), Command: r.sourceCommand("provider"),
-			Words: fmt.Sprintf("charged by themselves for %s; list prices say %s, the difference is %s (%s)", plural(r.Charged.Attempts, "attempt", "attempts"),
-				Cents(r.Charged.List), signed(diff), share(diff, r.Charged.List)),
-		})
+	if t.Cached > 0 {
+		facts = append(facts, r.saved())
+	}
+	if t.Compared > 0 {
+		facts = append(facts, r.drift())
 	}
 	return facts
 }
 
-// parts are the parts of the cost that one would rather not have.
-func (r *Report) parts() []Fact {
+// spread says what single calls cost.
+func (r *Report) spread() string {
+	c := &r.CallCost
+	if c.Calls == 0 {
+		return "on average"
+	}
+	of := ""
+	if c.Newest {
+		of = fmt.Sprintf(" (of the newest %s calls)", Count(c.Calls))
+	}
+	return fmt.Sprintf("on average; half cost up to %s, 90%% up to %s, 99%% up to %s%s", small(c.P50), small(c.P90), small(c.P99), of)
+}
+
+// waste is what reached no client whole.
+func (r *Report) waste() (Fact, bool) {
 	t := &r.Total
-	return []Fact{{
-		Name: "Wasted", Figure: Cents(t.Wasted), Exact: t.Wasted.String(), Command: r.WasteCommand(), Warn: dollars(t.Wasted) > 0.05*dollars(t.Cost),
-		Words: share(t.Wasted, t.Cost) + " of it: retries, fallbacks, aborted and broken replies",
-	}, {
-		Name: "Estimated", Figure: Cents(t.Estimated), Exact: t.Estimated.String(), Command: r.sourceCommand("estimated"),
-		Words: fmt.Sprintf("%s of it, %s: the provider told no whole usage", share(t.Estimated, t.Cost), plural(t.Guessed, "attempt", "attempts")),
-	}}
+	f := Fact{Name: "Wasted", Figure: "unknown", Command: r.WasteCommand()}
+	var words []string
+	if Known(t) {
+		f.Figure, f.Exact, f.Warn = Cents(t.Wasted), t.Wasted.String(), dollars(t.Wasted) > 0.05*dollars(t.Cost)
+		words = append(words, share(t.Wasted, t.Cost)+" of it")
+	}
+	if t.WastedAttempts > 0 {
+		words = append(words, plural(t.WastedAttempts, "attempt", "attempts"))
+	}
+	f.Words = strings.Join(words, ", ") + ": retries, fallbacks, aborted and broken replies"
+	return f, len(words) > 0
+}
+
+// saved is what the vendors' prompt caches saved, or cost.
+func (r *Report) saved() Fact {
+	t := &r.Total
+	f := Fact{Name: "Saved by caches", Figure: "unknown", Command: r.Command, Words: plural(t.Cached, "attempt", "attempts") + " with cached input"}
+	if t.CacheKnown > 0 {
+		f.Figure, f.Exact = Cents(t.Saved), t.Saved.String()
+		f.Words += ", against its price as plain input"
+		f.Warn = t.Saved.Sign() < 0
+	}
+	if f.Warn {
+		f.Words += ": writing the caches cost more than reading them saved"
+	}
+	if unknown := t.Cached - t.CacheKnown; unknown > 0 {
+		f.Words += fmt.Sprintf("; of %s it is not known", Count(unknown))
+	}
+	return f
+}
+
+// drift is how far the providers' own figures are from the price book's.
+func (r *Report) drift() Fact {
+	t := &r.Total
+	charged := t.DriftOf.Add(t.Drift)
+	f := Fact{
+		Name: "By the providers", Figure: Cents(charged), Exact: charged.String(), Command: r.sourceCommand("provider"), Warn: t.Drifted > 0,
+		Words: fmt.Sprintf("charged by themselves for %s; the price book says %s, the difference is %s (%s)", plural(t.Compared, "attempt", "attempts"),
+			Cents(t.DriftOf), signed(t.Drift), share(t.Drift, t.DriftOf)),
+	}
+	if t.Drifted > 0 {
+		f.Words += "; " + plural(t.Drifted, "of them differs", "of them differ") + " by more than 1%"
+	}
+	return f
 }
 
 func (r *Report) sourceCommand(source string) string {
