@@ -15,8 +15,8 @@ var promptSeed = maphash.MakeSeed()
 const promptEnds = 1 << 20
 
 // hashPrompt is a hash of what a request asks, the same for requests that ask
-// the same: of its texts in their order, whoever asks and however it is to
-// answer. Where not all that a model sees is in them (images, files, tokens,
+// the same: of its texts in their order and the reply that it continues,
+// whoever asks and however it is to answer. Where not all that a model sees is in them (images, files, tokens,
 // very many texts) it is that of the whole body. 0: the request asks nothing.
 func (x *Exchange) hashPrompt() uint64 {
 	body, v := x.Body.readable(), &x.View
@@ -35,6 +35,7 @@ func (x *Exchange) hashPrompt() uint64 {
 			_, _ = h.Write(body.data[s.Start:s.End])
 			_ = h.WriteByte(0)
 		}
+		_, _ = h.WriteString(v.Previous) // what the vendor keeps is asked, too
 	default:
 		_, _ = h.Write(body.data)
 	}

@@ -68,6 +68,12 @@ func TestPrompts(t *testing.T) {
 	other("another input below the same system prompt", hash(chat, ask("b")))
 	other("a conversation that has grown", hash(chat, strings.Replace(ask("a"), `]}`, `,{"role":"assistant","content":"x"},{"role":"user","content":"a"}]}`, 1)))
 	other("texts that are cut elsewhere", hash(chat, strings.NewReplacer("be brief", "be brief a", `"a"`, `""`).Replace(ask("a"))))
+	const responses = "/v1/responses"
+	turn := func(previous string) string {
+		return `{"model":"m","store":false,"previous_response_id":"` + previous + `","input":"go on"}`
+	}
+	other("a turn of a conversation that the vendor keeps", hash(responses, turn("resp_1")))
+	other("its next turn", hash(responses, turn("resp_2")))
 	image := func(data string) string {
 		return `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"what is it?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,` + data + `"}}]}]}`
 	}
