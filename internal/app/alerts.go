@@ -194,6 +194,9 @@ func (a *App) spentLately(ctx context.Context, e *alerts.Event, now time.Time) (
 	calls := ledger.NewCalls(a.db, a.config.Load().Spool.Dir)
 	for i := range windows {
 		w := &windows[i]
+		if w.Span > time.Hour && !summed(e.Limit.Scope) {
+			continue
+		}
 		q := ledger.SpentQuery{Since: now.Add(-w.Span), Until: now, Scope: e.Limit.Scope, Tag: e.Limit.Tag, Value: e.Limit.Value, Limit: 1}
 		if !limits.Scope(e.Limit.Scope).Shared() {
 			project := ""
@@ -211,6 +214,16 @@ func (a *App) spentLately(ctx context.Context, e *alerts.Event, now time.Time) (
 		}
 	}
 	return windows, nil
+}
+
+// summed reports whether the ledger has sums by a scope's values: of the others
+// each call has to be looked at.
+func summed(scope string) bool {
+	switch limits.Scope(scope) {
+	case limits.User, limits.Session, limits.Model:
+		return false
+	}
+	return true
 }
 
 // callEnded looks whether a key runs away by a call. It does not wait.
