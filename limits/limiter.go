@@ -34,7 +34,9 @@ type Limiter interface {
 
 	// Correct brings the sums of a budget's period to what the ledger knows.
 	// What a Limiter counts is never above the truth, nor is the ledger's sum,
-	// since rows reach it late: the higher of the two is right.
+	// since rows reach it late: the higher of the two is right. A call may be in
+	// the ledger while it still holds: one whose process was killed, until its
+	// lease expires. So what is spent and held together is at least the ledger's.
 	Correct(ctx context.Context, l *Limit, since time.Time, spent []Sum) error
 
 	// Status returns how all limits stand that are in use, by name, project

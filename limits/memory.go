@@ -340,7 +340,7 @@ func (m *Memory) Correct(_ context.Context, l *Limit, since time.Time, spent []S
 		key := counterKey{name, spent[i].Project, spent[i].Value, since.Unix()}
 		c := m.counter(&key, l, now)
 		before := c.spent
-		c.spent = max(before, l.of(&Use{USD: spent[i].USD, Unpriced: spent[i].Unpriced}))
+		c.spent = max(before, l.of(&Use{USD: spent[i].USD, Unpriced: spent[i].Unpriced})-c.held)
 		m.passed(&part{c: c, limit: l, key: key}, before, now)
 	}
 	return nil

@@ -8,7 +8,7 @@
 --   TAG:t          the latest time seen: time never runs back here
 --   TAG:z          leases by when they expire
 --   TAG:l:ID       a lease: when it began, and what it holds of which counts
---   TAG:c:SUFFIX   a count: h held, u until when used (rates), s spent (money), m whose it is,
+--   TAG:c:SUFFIX   a count: h held, u until when used (rates), s spent (money), x when it ends, m whose it is,
 --                  p what s was at the time q, while it stands above the ledger's
 --   TAG:i          the suffixes of counts that there are, some of counts that were
 --
@@ -69,8 +69,9 @@ local told = {}
 local function count(suffix)
   local c = counts[suffix]
   if not c then
-    local f = redis.call('HMGET', base .. ':c:' .. suffix, 'h', 'u', 's', 'm')
-    c = { suffix = suffix, h = tonumber(f[1] or 0), u = tonumber(f[2] or 0), s = tonumber(f[3] or 0), m = f[4], is = f[1] }
+    local f = redis.call('HMGET', base .. ':c:' .. suffix, 'h', 'u', 's', 'x', 'm')
+    local h, u, s = tonumber(f[1] or 0), tonumber(f[2] or 0), tonumber(f[3] or 0)
+    c = { suffix = suffix, h = h, u = u, s = s, x = tonumber(f[4] or 0), m = f[5], is = f[1], h0 = h, u0 = u, s0 = s }
     counts[suffix] = c
   end
   return c
@@ -117,9 +118,15 @@ local function save()
   for _, c in pairs(counts) do
     if c.ttl then
       local key = base .. ':c:' .. c.suffix
-      redis.call('HSET', key, 'h', int(c.h), 'u', int(c.u), 's', int(c.s))
+      if not c.is or c.h ~= c.h0 then redis.call('HSET', key, 'h', int(c.h)) end
+      if c.u ~= c.u0 then redis.call('HSET', key, 'u', int(c.u)) end
+      if c.s ~= c.s0 then redis.call('HSET', key, 's', int(c.s)) end
       if c.meta and c.meta ~= c.m then redis.call('HSET', key, 'm', c.meta) end
-      redis.call('PEXPIRE', key, int(c.ttl))
+      local need = raw + c.ttl * 1000
+      if c.x < need or c.x > need + 2000 * IDLE then
+        redis.call('HSET', key, 'x', int(need + 1000 * IDLE))
+        redis.call('PEXPIRE', key, int(c.ttl + IDLE))
+      end
       if not c.is and redis.call('SADD', base .. ':i', c.suffix) == 1 then redis.call('PEXPIRE', base .. ':i', KEEP) end
     end
   end
@@ -210,6 +217,11 @@ local function full(c, p, n, burst)
   return over > 0 and over or -1
 end
 
+local function show(out, c, wait)
+  local n = #out
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4] = c.h, c.u, c.s, wait
+end
+
 local function bit(flags, b) return floor(flags / b) % 2 == 1 end
 
 local ops = {}
@@ -229,7 +241,7 @@ function ops.reserve(out)
     if bit(r.f, 4) then wait = 0 end
     r.left = wait >= 0 and bit(r.f, 2)
     refused = refused or wait >= 0 and bit(r.f, 1)
-    for _, v in ipairs({ c.h, c.u, c.s, wait }) do out[#out + 1] = v end
+    show(out, c, wait)
     rules[#rules + 1] = r
   end
   if refused then return 0 end
@@ -270,7 +282,7 @@ function ops.topup(out)
       asked[i] = n
     end
     refused = refused or wait >= 0 and bit(flags, 1)
-    for _, v in ipairs({ c.h, c.u, c.s, wait }) do out[#out + 1] = v end
+    show(out, c, wait)
   end
   if refused then return 1 end
   for i, n in pairs(asked) do
@@ -334,7 +346,8 @@ function ops.settle(out)
   return 1
 end
 
--- The bound of values; for each sum: suffix, end of period, spent, whose.
+-- The bound of values; for each sum: suffix, end of period, spent, whose. What
+-- is held may be in the ledger's sum already.
 function ops.correct(out)
   local bound = num()
   while at < #ARGV do
@@ -342,7 +355,7 @@ function ops.correct(out)
     local n = num()
     local c = find(p.s, arg(), bound)
     out[#out + 1] = c.s
-    c.s = max(c.s, min(n, MOST))
+    c.s = max(c.s, min(n, MOST) - c.h)
     out[#out + 1] = c.s
     keep(c, p)
   end

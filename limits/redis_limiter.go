@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -225,7 +226,11 @@ func (r *Redis) Lower(ctx context.Context, l *Limit, since time.Time, spent []Su
 	}
 	lowered, err := r.store.lower(ctx, l, since, spent)
 	for i := range lowered {
-		r.log.Warn("a budget's sum on Redis was above the ledger's, and is lowered",
+		level := slog.LevelWarn
+		if lowered[i].USD < l.Amount/1000 { // each call is rounded up, their sum in the ledger once
+			level = slog.LevelDebug
+		}
+		r.log.Log(ctx, level, "a budget's sum on Redis was above the ledger's, and is lowered",
 			"limit", l.Name(), "project", lowered[i].Project, "value", lowered[i].Value, "by", Dollars(lowered[i].USD))
 	}
 	return lowered, err
