@@ -45,7 +45,7 @@ func demo(cmd *cobra.Command, lasts time.Duration) error {
 }
 
 func demoBanner(w io.Writer, d *app.Demo) {
-	fmt.Fprintf(w, "A demo of Weir: three fake vendors, a company with a past of two months, no network.\n\n")
+	fmt.Fprintf(w, "A demo of Weir: three fake vendors, a company with a past of two months and a GPU of its own, no network.\n\n")
 	fmt.Fprintf(w, "  admin page    %s#token=%s\n", d.AdminURL(), string(d.Token().Value))
 	fmt.Fprintf(w, "  metrics       %smetrics\n", d.AdminURL())
 	fmt.Fprintf(w, "  the calls     weir calls tail --config %s\n", d.File)

@@ -110,6 +110,8 @@ func percent(f float64) string {
 		return "0%"
 	case math.Abs(p) < 0.1:
 		return "<0.1%"
+	case p > 99.5 && p < 100:
+		return ">99%" // a little is left
 	case math.Abs(p) < 10:
 		return strconv.FormatFloat(p, 'f', 1, 64) + "%"
 	}

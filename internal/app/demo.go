@@ -48,6 +48,7 @@ providers:
   backup: {kind: openai, base_url: "MOCK/v1", api_key: demo, price_as: openai}
   claude: {kind: anthropic, base_url: "MOCK", api_key: demo, price_as: anthropic}
   gemini: {kind: gemini, base_url: "MOCK", api_key: demo, price_as: google}
+  rack: {kind: openai, base_url: "MOCK/v1", api_key: demo, gpu_hour: "$RACK", models: [qwen3-8b]}
 routes:
   - model: assistant
     targets: [{provider: openai, model: gpt-4o-mini, weight: 80}, {provider: openai, model: gpt-4o, weight: 20}]
@@ -118,7 +119,7 @@ func StartDemo(version string, log *slog.Logger) (_ *Demo, err error) {
 	if err := os.WriteFile(filepath.Join(d.dir, "prices.yaml"), []byte(pastPrices(now)), 0o600); err != nil {
 		return nil, fmt.Errorf("write its prices: %w", err)
 	}
-	text := strings.NewReplacer("DIR", d.dir, "MOCK", upstream).Replace(demoConfig)
+	text := strings.NewReplacer("DIR", d.dir, "MOCK", upstream, "RACK", rackHour).Replace(demoConfig)
 	d.File = filepath.Join(d.dir, "weir.yaml")
 	if err := os.WriteFile(d.File, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write its configuration: %w", err)
@@ -143,10 +144,31 @@ func StartDemo(version string, log *slog.Logger) (_ *Demo, err error) {
 // remember writes the demo's past into its store, beside the traffic.
 func (d *Demo) remember(ctx context.Context, now time.Time) error {
 	calls := makePast(now, d.Book())
+	owners, err := d.owners(ctx)
+	if err != nil {
+		return err
+	}
+	own(calls, owners)
 	if err := os.WriteFile(d.Revenue, []byte(pastRevenue(now, calls)), 0o600); err != nil {
 		return fmt.Errorf("write the revenue: %w", err)
 	}
 	return ledger.Import(ctx, d.DB(), calls)
+}
+
+// owners makes the projects of the demo's past, with a key each.
+func (d *Demo) owners(ctx context.Context) (map[string]pastOwner, error) {
+	owners := map[string]pastOwner{}
+	for _, name := range pastOwners {
+		if _, there := owners[name]; there {
+			continue
+		}
+		k, _, err := ledger.NewKeys(d.DB(), d.secret).Create(ctx, "demo", ledger.KeySpec{Name: name + "-server", Project: name})
+		if err != nil {
+			return nil, fmt.Errorf("make a key of the demo's past: %w", err)
+		}
+		owners[name] = pastOwner{k.ProjectID, k.ID}
+	}
+	return owners, nil
 }
 
 // Past says once, by its error or nil, that the demo's past is in the store.

@@ -15,14 +15,18 @@ import (
 
 // The demo's past: two months of a small company's calls, so that its cost
 // report has something to say. It has customers from one whale to a long tail,
-// a move of the summaries to a cheaper model and a discount two weeks ago, a vendor's bad afternoon, an agent that ran away at night, streams
-// that were left, and a model whose price nobody knows. One seed makes it, so
-// that it is the same for the same end.
+// a move of the summaries to a cheaper model and a discount two weeks ago, a
+// rise of one vendor's price, a guard model that moved from a host whose price
+// nobody knows to a GPU of its own, a vendor's bad afternoon, an agent that ran
+// away at night, replies that came too late and streams that were left. One
+// seed makes it, so that it is the same for the same end.
 
 const (
 	pastDays      = 62 // two periods of a monthly report
 	pastSeed      = 20261126
 	pastCheaper   = 14 // days before the end, at which summaries moved and the discount began
+	pastDearer    = 10 // days before the end, at which a vendor's price rose
+	pastRack      = 21 // days before the end, at which the GPU came
 	pastIncident  = 9  // days before the end: the vendor's bad afternoon
 	pastRunaway   = 3  // days before the end: the night of the loop
 	pastCallsADay = 800
@@ -33,17 +37,17 @@ type workload struct {
 	feature, provider, model, api string
 	share                         float64 // of the calls
 	input, output                 int     // median tokens
-	cached, thought               float64 // shares of input and output
+	cached, written, thought      float64 // shares of input, of input and of output
 }
 
 var pastWorkloads = []workload{
-	{"assistant", "openai", "gpt-4o-mini", "chat", 0.42, 900, 260, 0.2, 0},
-	{"assistant", "openai", "gpt-4o", "chat", 0.10, 1100, 300, 0.2, 0},
-	{"summaries", "claude", "claude-sonnet-4-5", "messages", 0.12, 5200, 420, 0, 0},
-	{"agent", "claude", "claude-opus-4-5", "messages", 0.05, 14000, 700, 0.7, 0},
-	{"search", "openai", "text-embedding-3-small", "embeddings", 0.18, 480, 0, 0, 0},
-	{"reports", "gemini", "gemini-2.5-flash", "generate", 0.10, 7000, 900, 0, 0.4},
-	{"moderation", "backup", "house-guard-8b", "chat", 0.03, 350, 12, 0, 0},
+	{"assistant", "openai", "gpt-4o-mini", "chat", 0.40, 900, 260, 0.2, 0, 0},
+	{"assistant", "openai", "gpt-4o", "chat", 0.10, 1100, 300, 0.2, 0, 0},
+	{"summaries", "claude", "claude-sonnet-4-5", "messages", 0.12, 5200, 420, 0, 0, 0},
+	{"agent", "claude", "claude-opus-4-5", "messages", 0.05, 14000, 700, 0.7, 0.15, 0},
+	{"search", "openai", "text-embedding-3-small", "embeddings", 0.18, 480, 0, 0, 0, 0},
+	{"reports", "gemini", "gemini-2.5-flash", "generate", 0.10, 7000, 900, 0, 0, 0.4},
+	{"moderation", "backup", "house-guard-8b", "chat", 0.05, 350, 12, 0, 0, 0},
 }
 
 // pastCustomers are the whale first, then ever smaller ones.
@@ -53,7 +57,26 @@ var pastCustomers = []string{
 	"monarch", "duff", "krusty", "planet-express", "momcorp", "slurm", "buy-n-large", "octan", "abstergo", "aperture", "black-mesa", "weyland",
 }
 
-var pastProjects = map[string]string{"agent": "labs", "moderation": "platform", "search": "platform"}
+// pastOwners are the projects of the features, each with a key; others are the product's.
+var pastOwners = map[string]string{"agent": "labs", "moderation": "platform", "search": "platform", "": "product"}
+
+// A pastOwner is who a call of the past is of.
+type pastOwner struct{ project, key string }
+
+func ownerOf(feature string) string {
+	if name, ok := pastOwners[feature]; ok {
+		return name
+	}
+	return pastOwners[""]
+}
+
+// own says whose the calls are; owners are the projects by their names.
+func own(calls []*ledger.Call, owners map[string]pastOwner) {
+	for _, c := range calls {
+		o := owners[ownerOf(c.Feature)]
+		c.ProjectID, c.KeyID = o.project, o.key
+	}
+}
 
 // A past makes calls. It is for one use.
 type past struct {
@@ -97,6 +120,9 @@ func (p *past) call(at time.Time, ago int) {
 	if w.feature == "summaries" && ago < pastCheaper {
 		w.model = "claude-haiku-4-5"
 	}
+	if ago < pastRack && (w.feature == "moderation" || w.model == "gpt-4o-mini" && p.rng.IntN(2) == 0) {
+		w.provider, w.model, w.cached = "rack", "qwen3-8b", 0
+	}
 	c := p.newCall(at, w)
 	// The whale has a third; what is left goes down as the ranks go up.
 	rank := 0
@@ -122,8 +148,14 @@ func (p *past) call(at time.Time, ago int) {
 		}
 		w.provider = "backup"
 	}
+	if w.provider != "rack" && p.rng.IntN(30) == 0 { // it was read, and answered too late
+		late := u
+		late.Set(costs.Output, 0)
+		p.attempt(c, w, late, ledger.Estimated, 504)
+		c.Attempts[len(c.Attempts)-1].ErrorClass = "upstream_timeout"
+	}
 	source := ledger.FromProvider
-	if c.Stream && p.rng.IntN(60) == 0 {
+	if c.Stream && p.rng.IntN(25) == 0 {
 		c.Outcome, source = ledger.Aborted, ledger.Estimated
 	}
 	p.attempt(c, w, u, source, 200)
@@ -147,7 +179,11 @@ func (p *past) usage(w workload, times float64) (u costs.Usage) {
 	}
 	in := 1 + draw(w.input)
 	read := int64(float64(in) * w.cached * p.rng.Float64())
-	u.Set(costs.Input, in-read)
+	written := int64(float64(in-read) * w.written)
+	if written > 0 {
+		u.Set(costs.InputCacheWrite5m, written)
+	}
+	u.Set(costs.Input, in-read-written)
 	if read > 0 {
 		u.Set(costs.InputCacheRead, read)
 	}
@@ -157,6 +193,10 @@ func (p *past) usage(w workload, times float64) (u costs.Usage) {
 		u.Set(costs.Output, out-thought)
 		if thought > 0 {
 			u.Set(costs.OutputReasoning, thought)
+		}
+		if w.provider == "rack" { // 5,000 tokens a second are read, 40 written
+			u.Set(costs.GPUPrefillMicros, in*200)
+			u.Set(costs.GPUDecodeMicros, out*25_000)
 		}
 	}
 	return u
@@ -187,9 +227,7 @@ func (p *past) newCall(at time.Time, w workload) *ledger.Call {
 		Tags: map[string]string{"env": "production"}, UserAgent: "weir-demo/past", Outcome: ledger.OK,
 		Queue: 200 * time.Microsecond, BytesIn: int64(4 * w.input), BytesOut: int64(4*w.output + 200),
 	}
-	if project := pastProjects[w.feature]; project != "" {
-		c.Tags["team"] = project
-	}
+	c.Tags["team"] = ownerOf(w.feature)
 	return c
 }
 
@@ -201,6 +239,9 @@ func (p *past) id(at time.Time) string {
 	binary.BigEndian.PutUint64(b[8:], 1<<63|p.rng.Uint64()>>2)
 	return "call_" + hex.EncodeToString(b[:])
 }
+
+// rackHour is what an hour of the company's own GPU costs, in dollars.
+const rackHour = "0.11"
 
 // pastVendors are the price book's ids of the demo's providers.
 var pastVendors = map[string]string{"openai": "openai", "backup": "openai", "claude": "anthropic", "gemini": "google"}
@@ -216,7 +257,11 @@ func (p *past) attempt(c *ledger.Call, w workload, u costs.Usage, source ledger.
 		a.ServedModel = w.model
 	}
 	if source != "" {
-		charge := p.book.Charge(u, costs.Terms{Provider: pastVendors[w.provider], Model: w.model, Served: w.model, At: c.Start})
+		terms := costs.Terms{Provider: pastVendors[w.provider], Model: w.model, Served: w.model, At: c.Start}
+		if w.provider == "rack" {
+			terms.GPUHour = costs.USD(rackHour)
+		}
+		charge := p.book.Charge(u, terms)
 		a.Charge = ledger.Settle(&charge, ledger.Amount{}, source)
 	}
 	c.Attempts = append(c.Attempts, a)
@@ -235,11 +280,25 @@ func (p *past) finish(c *ledger.Call) {
 	p.calls = append(p.calls, c)
 }
 
-// pastPrices is the price file of the company: what it has agreed with a vendor.
+// pastPrices is the price file of the company: what it has agreed with a
+// vendor, what another one raised, and what its own model could be bought as.
 func pastPrices(end time.Time) string {
-	from := end.UTC().Truncate(24*time.Hour).AddDate(0, 0, -pastCheaper).Format(time.DateOnly)
-	return fmt.Sprintf("# The demo's own prices: what was agreed with a vendor.\nproviders:\n  anthropic:\n    discounts:\n"+
-		"      - {name: framework contract, percent: 10%%, from: %s}\n", from)
+	ago := func(days int) string {
+		return end.UTC().Truncate(24*time.Hour).AddDate(0, 0, -days).Format(time.DateOnly)
+	}
+	return fmt.Sprintf(`# The demo's own prices.
+providers:
+  anthropic:
+    discounts:
+      - {name: framework contract, percent: 10%%, from: %s}
+  google:
+    models:
+      - id: gemini-2.5-flash
+        rows:
+          - {from: %s, prices: {input: 0.40, output: 3.40}, note: what the vendor asks now}
+equivalents:
+  qwen3-8b: openai/gpt-4o-mini
+`, ago(pastCheaper), ago(pastDearer))
 }
 
 // pastRevenue is what the customers paid in the report's time, the 30 days

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,11 @@ func TestPastHasSomethingToSay(t *testing.T) {
 	if rolled != total {
 		t.Errorf("the rollups say %v, the rows %v", rolled, total)
 	}
+	part, _ := wasted.Parts()
+	whole, _ := total.Parts()
+	if percent := 100 * float64(part) / float64(whole); percent < 2 || percent > 8 {
+		t.Errorf("%.1f %% of it is wasted", percent)
+	}
 	if wasted.Sign() <= 0 || estimated.Sign() <= 0 || unpriced == 0 || discounted == 0 {
 		t.Errorf("wasted %v, estimated %v, %d unpriced, %d discounted", wasted, estimated, unpriced, discounted)
 	}
@@ -101,7 +107,17 @@ func TestPastHasItsEvents(t *testing.T) {
 	retried, dearest, loop := map[int]int{}, map[int]costs.Money{}, [2]costs.Money{}
 	for _, c := range makePast(pastEnd, pastBook(t)) {
 		day := ago(c)
-		retried[day] += len(c.Attempts) - 1
+		for i := range c.Attempts {
+			if c.Attempts[i].ErrorClass == "upstream_error" {
+				retried[day]++
+			}
+			if a := &c.Attempts[i]; a.Provider == "rack" && (day >= pastRack || a.CostSource != ledger.CostComputed && c.Outcome == ledger.OK) {
+				t.Fatalf("%d days ago the GPU: %+v", day, a)
+			}
+		}
+		if a := &c.Attempts[0]; c.Feature == "reports" && strings.HasPrefix(a.Lines[0].Row, "own:") != (day <= pastDearer) {
+			t.Fatalf("%d days ago a report went by %s", day, a.Lines[0].Row)
+		}
 		dearest[day] = dearest[day].Add(c.Cost.Money)
 		if c.Session != "" {
 			half := min(1, int(c.Start.Sub(today.AddDate(0, 0, -pastRunaway).Add(2*time.Hour))/(73*time.Minute)))
