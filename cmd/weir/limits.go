@@ -1,65 +1,68 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"weir/config"
+	"weir/console"
 	"weir/internal/app"
-	"weir/limits"
 )
 
 func newLimitsCommand() *cobra.Command {
 	cmd := group("limits", "What callers may ask for, and how it stands")
-	cmd.AddCommand(newLimitsListCommand(), newLimitsStatusCommand(), absent("set"))
+	cmd.AddCommand(newLimitsListCommand(), newLimitsStatusCommand(), newLimitsSetCommand(), newLimitsUnsetCommand())
 	return cmd
 }
 
-// A limitRow is one configured ceiling.
-type limitRow struct {
-	ID      string `json:"id"`
-	Scope   string `json:"scope"`
-	Tag     string `json:"tag,omitempty"`
-	Measure string `json:"measure"`
-	Limit   int64  `json:"limit"`
-	Burst   int64  `json:"burst,omitempty"` // 0: as much as the limit
-	Action  string `json:"action"`
-}
-
-var limitColumns = []column[limitRow]{
-	{"LIMIT", func(r limitRow) string { return r.ID }},
-	{"AMOUNT", func(r limitRow) string { return strconv.FormatInt(r.Limit, 10) }},
-	{"BURST", func(r limitRow) string {
+var limitColumns = []column[console.Ceiling]{
+	{"LIMIT", func(r console.Ceiling) string { return r.ID }},
+	{"AMOUNT", ceilingAmount},
+	{"BURST", func(r console.Ceiling) string {
 		if r.Burst == 0 {
 			return "-"
 		}
 		return strconv.FormatInt(r.Burst, 10)
 	}},
-	{"ACTION", func(r limitRow) string { return r.Action }},
+	{"ACTION", func(r console.Ceiling) string { return r.Action }},
+	{"SOURCE", func(r console.Ceiling) string { return r.Source }},
+}
+
+// ceilingAmount is a limit's amount: dollars of budgets, else a number.
+func ceilingAmount(r console.Ceiling) string { return amount(r.Limit, r.LimitUSD) }
+
+func amount(n int64, usd string) string {
+	if usd != "" {
+		return "$" + usd
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 func newLimitsListCommand() *cobra.Command {
 	var f rowFlags
 	cmd := &cobra.Command{
-		Use: "list", Short: "Show the configured limits", Args: noArgs,
+		Use: "list", Short: "Show the limits, of the configuration and set", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
 			if err != nil {
 				return err
 			}
-			var list []limitRow
-			for _, l := range app.Limits(c) {
-				list = append(list, newLimitRow(l))
+			list, err := ceilings(cmd.Context(), c)
+			if err != nil {
+				return err
 			}
-			rows, err := timeless(f, list)
+			rows, err := timeless(f, shownCeilings(list))
 			if err != nil {
 				return err
 			}
@@ -70,39 +73,42 @@ func newLimitsListCommand() *cobra.Command {
 	return cmd
 }
 
-func newLimitRow(l *limits.Limit) limitRow {
-	return limitRow{ID: l.Name(), Scope: string(l.Scope), Tag: l.Tag, Measure: l.Measure(), Limit: l.Amount, Burst: l.Burst, Action: string(l.Action)}
-}
-
-// A standingRow is how a limit stands, as the admin API says it.
-type standingRow struct {
-	ID        string `json:"id"`
-	Scope     string `json:"scope"`
-	Value     string `json:"value,omitempty"`
-	Measure   string `json:"measure"`
-	Limit     int64  `json:"limit"`
-	Used      int64  `json:"used"`
-	Reserved  int64  `json:"reserved"`
-	Remaining int64  `json:"remaining"`
-	Reset     int64  `json:"reset"` // nanoseconds
-	Action    string `json:"action"`
-}
-
-var standingColumns = []column[standingRow]{
-	{"SCOPE", func(r standingRow) string { return r.Scope }},
-	{"VALUE", func(r standingRow) string {
-		if r.Value == "" {
+var standingColumns = []column[console.Limit]{
+	{"SCOPE", func(r console.Limit) string {
+		if r.Tag != "" {
+			return r.Scope + ":" + r.Tag
+		}
+		return r.Scope
+	}},
+	{"VALUE", func(r console.Limit) string { return cmp.Or(r.Value, "-") }},
+	{"MEASURE", func(r console.Limit) string { return r.Measure }},
+	{"LIMIT", func(r console.Limit) string { return amount(r.Limit, r.LimitUSD) }},
+	{"USED", func(r console.Limit) string { return amount(r.Used, r.UsedUSD) }},
+	{"RESERVED", func(r console.Limit) string { return amount(r.Reserved, r.ReservedUSD) }},
+	{"REMAINING", func(r console.Limit) string { return amount(r.Remaining, r.RemainingUSD) }},
+	{"RESET", func(r console.Limit) string {
+		if r.LimitUSD != "" {
+			return r.Reset.Round(time.Second).String()
+		}
+		return r.Reset.Round(time.Millisecond).String()
+	}},
+	{"ACTION", func(r console.Limit) string { return r.Action }},
+	{"PROJECT", func(r console.Limit) string { return cmp.Or(r.Project, "-") }},
+	{"SINCE", func(r console.Limit) string {
+		if r.Since.IsZero() {
 			return "-"
 		}
-		return r.Value
+		return inZone(r.Since, r.Zone).Format(time.RFC3339)
 	}},
-	{"MEASURE", func(r standingRow) string { return r.Measure }},
-	{"LIMIT", func(r standingRow) string { return strconv.FormatInt(r.Limit, 10) }},
-	{"USED", func(r standingRow) string { return strconv.FormatInt(r.Used, 10) }},
-	{"RESERVED", func(r standingRow) string { return strconv.FormatInt(r.Reserved, 10) }},
-	{"REMAINING", func(r standingRow) string { return strconv.FormatInt(r.Remaining, 10) }},
-	{"RESET", func(r standingRow) string { return time.Duration(r.Reset).Round(time.Millisecond).String() }},
-	{"ACTION", func(r standingRow) string { return r.Action }},
+}
+
+// inZone is a time in the zone of that name; in UTC where it is not known here.
+func inZone(t time.Time, name string) time.Time {
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		return t.UTC()
+	}
+	return t.In(z)
 }
 
 func newLimitsStatusCommand() *cobra.Command {
@@ -117,6 +123,9 @@ func newLimitsStatusCommand() *cobra.Command {
 			tellStore(cmd.Context(), cmd.ErrOrStderr(), c)
 			list, err := standings(cmd.Context(), c)
 			if err != nil {
+				if errors.Is(err, syscall.ECONNREFUSED) {
+					err = errors.New("none answers there")
+				}
 				return withHint(fmt.Errorf("ask the running Weir at %s: %w", c.Admin.Listen, err), "the counts are in its memory: is weir serve running, with this configuration?")
 			}
 			rows, err := timeless(f, list)
@@ -131,9 +140,9 @@ func newLimitsStatusCommand() *cobra.Command {
 }
 
 // standings asks the running Weir how its limits stand.
-func standings(ctx context.Context, c *config.Config) ([]standingRow, error) {
+func standings(ctx context.Context, c *config.Config) ([]console.Limit, error) {
 	var page struct {
-		Data []standingRow `json:"data"`
+		Data []console.Limit `json:"data"`
 	}
 	err := askRunning(ctx, c, "limits", &page)
 	return page.Data, err
