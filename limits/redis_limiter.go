@@ -87,7 +87,7 @@ func (r *Redis) reserveApart(ctx context.Context, d *Demand) Decision {
 func (r *Redis) TopUp(ctx context.Context, h Hold, more, most Use) Decision {
 	var out Decision
 	if h.lease != nil {
-		if out = r.local.memory.TopUp(ctx, h, more, most); out.Refused != nil {
+		if out = r.local.topUp(ctx, h, more, most); out.Refused != nil {
 			return out
 		}
 	}
@@ -102,7 +102,7 @@ func (r *Redis) TopUp(ctx context.Context, h Hold, more, most Use) Decision {
 
 func (r *Redis) topUpShare(ctx context.Context, sh *share, more, most Use) Decision {
 	if sh.id == "" { // of this process alone
-		return r.local.memory.TopUp(ctx, sh.extra[0], more, most)
+		return r.local.topUp(ctx, sh.extra[0], more, most)
 	}
 	if !r.failing.Load() {
 		out, err := r.store.topUp(ctx, sh, more, most)

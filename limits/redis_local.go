@@ -23,6 +23,13 @@ type fallback struct {
 // the ledger corrects the sums as often.
 const singleTime = time.Minute
 
+// topUp is Limiter's.
+func (f *fallback) topUp(ctx context.Context, h Hold, more, most Use) Decision {
+	out := f.memory.TopUp(ctx, h, more, most)
+	out.restore()
+	return out
+}
+
 // failWait is what a client is told to wait while a limit is closed.
 const failWait = time.Second
 
@@ -45,7 +52,7 @@ func (f *fallback) single() {
 
 // reserve is Limiter's, by the policies.
 func (f *fallback) reserve(ctx context.Context, d *Demand, replicas int) (out Decision) {
-	local, origin := *d, make([]*Limit, 0, len(d.Rules))
+	local := *d
 	local.Rules = make([]Rule, 0, len(d.Rules))
 	for _, r := range d.Rules[:min(len(d.Rules), MaxRules)] {
 		l := r.Limit
@@ -58,7 +65,6 @@ func (f *fallback) reserve(ctx context.Context, d *Demand, replicas int) (out De
 			}
 			continue
 		}
-		origin = append(origin, l)
 		r.Limit = f.share(&r, d.Project, replicas)
 		local.Rules = append(local.Rules, r)
 	}
@@ -67,7 +73,7 @@ func (f *fallback) reserve(ctx context.Context, d *Demand, replicas int) (out De
 	}
 	over := out.Over
 	out = f.memory.Reserve(ctx, &local)
-	f.restore(&out, local.Rules, origin)
+	out.restore()
 	if over != nil && (out.Over == nil || severity(over.Action) > severity(out.Over.Action)) {
 		out.Over = over
 	}
@@ -76,25 +82,17 @@ func (f *fallback) reserve(ctx context.Context, d *Demand, replicas int) (out De
 
 // restore names the limits themselves in a decision on their shares. A budget
 // that its exposure closes is not spent: nobody knows.
-func (f *fallback) restore(d *Decision, rules []Rule, origin []*Limit) {
-	whole := func(l **Limit) {
-		for i := range rules {
-			if *l == rules[i].Limit {
-				*l = origin[i]
-				return
-			}
-		}
-	}
-	if d.Refused != nil {
-		whole(&d.Refused)
+func (d *Decision) restore() {
+	if l := d.Refused; l != nil && l.whole != nil {
+		d.Refused = l.whole
 		d.failing()
 	}
-	if d.Over != nil {
-		whole(&d.Over)
+	if l := d.Over; l != nil && l.whole != nil {
+		d.Over = l.whole
 	}
 	for i := range d.Tightest {
-		if s := &d.Tightest[i]; s.Limit != nil {
-			whole(&s.Limit)
+		if s := &d.Tightest[i]; s.Limit != nil && s.Limit.whole != nil {
+			s.Limit = s.Limit.whole
 		}
 	}
 }
@@ -115,7 +113,7 @@ func (f *fallback) share(r *Rule, project string, replicas int) *Limit {
 	defer f.mu.Unlock()
 	if l.Dimension == USD {
 		part := *l
-		part.Soft = nil // they are the whole's
+		part.Soft, part.whole = nil, l
 		part.Amount = max(1, min(l.Amount, f.base(r, project)+l.exposure(replicas)))
 		return &part
 	}
@@ -128,7 +126,7 @@ func (f *fallback) share(r *Rule, project string, replicas int) *Limit {
 	part := f.shares[l]
 	if part == nil {
 		c := *l
-		c.Soft = nil
+		c.Soft, c.whole = nil, l
 		c.Amount = max(1, l.Amount/int64(replicas))
 		c.Burst = max(1, l.burst()/int64(replicas))
 		if l.Dimension == Concurrent {
