@@ -263,7 +263,9 @@ func (p *Proxy) closeCall(x *Exchange) {
 		return
 	}
 	x.closed = true
-	p.settleLimits(x)
+	// Behind the record: where the process dies in between, the ledger has what
+	// was used, and the limits charge the estimate until they are corrected.
+	defer p.settleLimits(x)
 	c := x.call
 	c.Total = x.since()
 	if c.Outcome == "" {
