@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,11 @@ import (
 type guard struct {
 	limits.Limiter
 	unknown atomic.Pointer[map[*limits.Limit]*limits.Limit] // what each is until then; nil: all are known
+	wholes  atomic.Pointer[map[*limits.Limit]*limits.Limit] // whose parts they are: calls hold them for longer
 }
+
+// maxWholes bounds the parts that are remembered.
+const maxWholes = 4096
 
 // guardWait is what a client is told to wait while a budget is closed.
 const guardWait = time.Second
@@ -37,7 +42,23 @@ func (g *guard) expect(unknown []*limits.Limit) {
 		}
 		parts[l] = &part
 	}
+	wholes := map[*limits.Limit]*limits.Limit{}
+	if old := g.wholes.Load(); old != nil && len(*old) < maxWholes {
+		maps.Copy(wholes, *old)
+	}
+	for l, part := range parts {
+		wholes[part] = l
+	}
+	g.wholes.Store(&wholes)
 	g.unknown.Store(&parts)
+}
+
+// count is how many are not known.
+func (g *guard) count() int {
+	if unknown := g.unknown.Load(); unknown != nil {
+		return len(*unknown)
+	}
+	return 0
 }
 
 // Reserve is Limiter's.
@@ -48,7 +69,6 @@ func (g *guard) Reserve(ctx context.Context, d *limits.Demand) limits.Decision {
 	}
 	partial := *d
 	partial.Rules = make([]limits.Rule, len(d.Rules))
-	whole := map[*limits.Limit]*limits.Limit{}
 	for i, r := range d.Rules {
 		if part := (*unknown)[r.Limit]; part != nil && r.Limit.Blocks() {
 			switch r.Limit.OnFailure {
@@ -56,19 +76,43 @@ func (g *guard) Reserve(ctx context.Context, d *limits.Demand) limits.Decision {
 				return limits.Decision{Refused: r.Limit, Value: r.Value, Asked: d.USD, Wait: guardWait, Why: limits.Failing}
 			case limits.Open: // what is counted so far is not known to be all
 			default:
-				whole[part] = r.Limit
 				r.Limit = part
 			}
 		}
 		partial.Rules[i] = r
 	}
 	out := g.Limiter.Reserve(ctx, &partial)
-	restore(&out, whole)
+	g.restore(&out)
 	return out
 }
 
+// TopUp is Limiter's.
+func (g *guard) TopUp(ctx context.Context, h limits.Hold, more, most limits.Use) limits.Decision {
+	out := g.Limiter.TopUp(ctx, h, more, most)
+	g.restore(&out)
+	return out
+}
+
+// Status is Limiter's.
+func (g *guard) Status(ctx context.Context) ([]limits.Standing, error) {
+	list, err := g.Limiter.Status(ctx)
+	if wholes := g.wholes.Load(); wholes != nil {
+		for i := range list {
+			if l := (*wholes)[list[i].Limit]; l != nil {
+				list[i].Limit, list[i].Remaining = l, max(0, l.Amount-list[i].Used)
+			}
+		}
+	}
+	return list, err
+}
+
 // restore names the limits themselves in a decision on parts of them.
-func restore(d *limits.Decision, whole map[*limits.Limit]*limits.Limit) {
+func (g *guard) restore(d *limits.Decision) {
+	wholes := g.wholes.Load()
+	if wholes == nil {
+		return
+	}
+	whole := *wholes
 	if l := whole[d.Refused]; l != nil {
 		d.Refused = l
 		if d.Why != limits.Unpriced && d.Used+d.Asked <= l.Amount {

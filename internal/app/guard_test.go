@@ -35,11 +35,20 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: %d calls admitted, want %d", l.OnFailure, n, admitted)
 		}
 		g.expect([]*limits.Limit{&l}) // a second time changes nothing
+		if d := reserve(1); d.Refused == nil {
+			if d := g.TopUp(t.Context(), d.Hold, limits.Use{USD: 99 * limits.Dollar}, limits.Use{}); d.Refused != nil && d.Refused != &l {
+				t.Errorf("%s: a further attempt is refused by %+v", l.OnFailure, d.Refused)
+			}
+			g.Settle(d.Hold, limits.Use{})
+		}
+		if list, err := g.Status(t.Context()); err != nil || len(list) > 0 && (list[0].Limit != &l || list[0].Remaining != l.Amount-list[0].Used) {
+			t.Errorf("%s: it stands as %+v, %v", l.OnFailure, list, err)
+		}
 		if err := g.Correct(t.Context(), &l, now.Add(-time.Hour), nil); err != nil {
 			t.Fatal(err)
 		}
 		g.expect(nil)
-		if d := reserve(10 * cent); d.Refused != nil && why != limits.Spent {
+		if d := reserve(5 * cent); d.Refused != nil && why != limits.Spent {
 			t.Errorf("%s: once it is known, refused: %d", l.OnFailure, d.Why)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir/config"
 	"weir/ledger"
 	"weir/limits"
@@ -63,6 +65,10 @@ func (k *keeper) now() {
 // takes too long budgets are under their on_store_failure until it is done.
 func (a *App) openKeeper(c *config.Config) error {
 	k := &a.keeper
+	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "weir_budgets_unknown",
+		Help: "Budgets of which it is not known yet what was spent before: they are under their on_store_failure.",
+	}, func() float64 { return float64(a.guard.count()) }))
 	k.app, k.calls, k.known = a, ledger.NewCalls(a.db, c.Spool.Dir), map[budgetKey]bool{}
 	ctx, cancel := context.WithTimeout(a.stopping, keepFirst)
 	defer cancel()

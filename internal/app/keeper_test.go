@@ -6,7 +6,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"weir/limits"
 )
 
 // pricedMock is basic with calls that cost something.
@@ -149,4 +152,26 @@ func TestUnknownBudgets(t *testing.T) {
 	if log := h.log.String(); strings.Count(log, "budgets are not brought to what the ledger knows") != 1 || strings.Count(log, "budgets are what the ledger knows") != 1 {
 		t.Errorf("the log: %s", log)
 	}
+}
+
+// TestKeeperPause: a minute, or to the next period's begin, and never more than
+// a 20th of the time in rounds.
+func TestKeeperPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &App{}
+		a.ceilings.list.Store(&[]Ceiling{{Limit: &limits.Limit{Dimension: limits.USD, Period: limits.Day, Amount: 1}}})
+		k := keeper{app: a}
+		check := func(took, want time.Duration) {
+			t.Helper()
+			if got := k.pause(took); got != want {
+				t.Errorf("after %s: %s, want %s", took, got, want)
+			}
+		}
+		check(0, time.Minute)
+		check(3*time.Second, time.Minute)
+		check(6*time.Second, 2*time.Minute)
+		time.Sleep(24*time.Hour - 10*time.Second)
+		check(0, 11*time.Second)
+		check(time.Second, 20*time.Second)
+	})
 }

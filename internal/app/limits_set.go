@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -179,6 +180,9 @@ func (a *App) refreshLimits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if b.list.Load() != nil && slices.EqualFunc(set, b.set, sameLimit) {
+		return nil // it was a key that changed
+	}
 	list, err := Ceilings(a.config.Load(), set)
 	if err != nil {
 		return err
@@ -188,6 +192,10 @@ func (a *App) refreshLimits(ctx context.Context) error {
 	a.proxy.SetLimits(bare(list))
 	a.keeper.now()
 	return nil
+}
+
+func sameLimit(a, b ledger.SetLimit) bool {
+	return a.LimitID == b.LimitID && a.At.Equal(b.At) && bytes.Equal(a.Entry, b.Entry)
 }
 
 // applyLimits swaps a configuration in, with the limits that were set.
