@@ -155,8 +155,9 @@ func (r *Report) table(b Breakdown, revenue Revenue, limit int) Table {
 		rows = append(rows, row)
 	}
 	if t.HasRevenue {
+		only, filtered := r.filter["customer"]
 		for _, customer := range slices.Sorted(maps.Keys(revenue)) {
-			if !seen[customer] {
+			if !seen[customer] && (!filtered || customer == only) {
 				group := []string{customer}
 				rows = append(rows, Row{By: b.By, Group: group, Sum: costs.Sum{Group: group}, Income: revenue.of(customer), Command: r.command(b.By, group)})
 			}

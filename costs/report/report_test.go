@@ -230,3 +230,14 @@ func TestNothingMovedAgainstNothing(t *testing.T) {
 		t.Errorf("%+v: all is new, want no movers", r.Movers)
 	}
 }
+
+// A report of one customer has the revenue of that one alone.
+func TestRevenueOfOneCustomer(t *testing.T) {
+	in := smallInput()
+	in.Where = map[string]string{"customer": "quiet"}
+	in.Breakdowns = []Breakdown{{[]string{"customer"}, nil}}
+	rows := Build(in).Rows()
+	if len(rows) != 1 || rows[0].Group[0] != "quiet" {
+		t.Errorf("%+v", rows)
+	}
+}
