@@ -11,7 +11,7 @@ import (
 )
 
 // Run runs the conformance suite. open returns a limiter without counts that
-// goes by the options' clock; it ends with the test.
+// goes by the options' clock, to the microsecond; it ends with the test.
 func Run(t *testing.T, open func(*testing.T, limits.Options) limits.Limiter) {
 	s := suite{make: open}
 	for name, test := range map[string]func(*testing.T){

@@ -212,6 +212,7 @@ func (s suite) rates(outer *testing.T) {
 		var charges []charge
 		var now, latest time.Duration
 		begin := c.Now()
+		m.Settle(ask(m, 0, 0, rules...).Hold, limits.Use{}) // it has seen this time
 		t.Repeat(map[string]func(*rapid.T){
 			"reserve": func(t *rapid.T) {
 				n := rapid.Int64Range(0, burst(l)).Draw(t, "tokens")
@@ -244,7 +245,7 @@ func (s suite) rates(outer *testing.T) {
 				}
 			},
 			"time": func(t *rapid.T) {
-				now += time.Duration(rapid.Int64Range(-int64(time.Minute), int64(20*time.Second)).Draw(t, "by"))
+				now += time.Microsecond * time.Duration(rapid.Int64Range(-time.Minute.Microseconds(), (20*time.Second).Microseconds()).Draw(t, "by"))
 				latest = max(latest, now)
 				c.Set(begin.Add(now))
 				for _, h := range holds {
