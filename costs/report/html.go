@@ -50,7 +50,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		d := &r.Idle[i]
 		v.Idle = append(v.Idle, htmlIdle{
 			Name: cut(shown(d.Provider)), Paid: moneyOf(d.Paid), Busy: htmlMoney{d.busyText(), d.Busy.String()}, Idle: htmlMoney{d.idleText(), d.Idle.String()},
-			Share: share(d.Idle, d.Paid), Bought: htmlMoney{Text: d.bought()}, Why: d.verdict(), Command: shown(d.Command),
+			Share: d.share(), Bought: htmlMoney{Text: d.bought()}, Why: d.verdict(), Command: shown(d.Command),
 		})
 		if d.Bought != nil {
 			v.Idle[i].Bought.Exact = d.Bought.String()

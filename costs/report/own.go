@@ -66,6 +66,14 @@ func (i *Idle) idleText() string {
 	return Cents(i.Idle)
 }
 
+// share is the idle part in percent.
+func (i *Idle) share() string {
+	if i.Unpriced > 0 {
+		return "≤ " + share(i.Idle, i.Paid)
+	}
+	return share(i.Idle, i.Paid)
+}
+
 // busyText is what the attempts cost.
 func (i *Idle) busyText() string {
 	return Cost(&costs.Sum{Cost: i.Busy, Unpriced: i.Unpriced})
@@ -88,7 +96,7 @@ func (i *Idle) verdict() string {
 	case i.Bought == nil:
 		return "what its tokens would cost to buy is not known: name it under equivalents in the price file"
 	case i.Missing > 0:
-		return fmt.Sprintf("not all of its tokens have a price to buy them at: %s are left out", plural(i.Missing, "attempt", "attempts"))
+		return fmt.Sprintf("not all of its tokens have a price to buy them at: %s left out", plural(i.Missing, "attempt is", "attempts are"))
 	case i.Bought.Cmp(i.Paid) < 0:
 		return "buying its tokens would have saved " + Cents(i.Paid.Sub(*i.Bought))
 	}

@@ -65,7 +65,7 @@ func (r *Report) writeIdle(w io.Writer) {
 		fmt.Fprintln(t, "PROVIDER\tPAID\tBUSY\tIDLE\tIDLE %\tTO BUY")
 		for i := range r.Idle {
 			d := &r.Idle[i]
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(d.Provider), Cents(d.Paid), d.busyText(), d.idleText(), share(d.Idle, d.Paid), d.bought(), d.verdict())
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(d.Provider), Cents(d.Paid), d.busyText(), d.idleText(), d.share(), d.bought(), d.verdict())
 		}
 	})
 }
