@@ -54,6 +54,7 @@ routes:                                  # the first route that matches wins; gl
     fallbacks: [{provider: groq, model: llama-3.3-70b-versatile}]
     retries: 2
     timeouts: {connect: 3s, ttft: 60s, idle: 30s, total: 30m}
+limits:   [{scope: key, requests_per_minute: 600, tokens_per_minute: 1M, concurrent: 50}, {scope: customer, usd_per_month: $25, action: block}]
 capture:  {bodies: off, retention: 30d}
 telemetry: {otlp: ${OTEL_EXPORTER_OTLP_ENDPOINT:-}}
 `
@@ -71,6 +72,9 @@ func TestContractExample(t *testing.T) {
 	r := c.Routes[0]
 	if r.Model != "fast" || r.Targets[1] != (Target{"claude", "claude-haiku-4-5", 10}) || r.Retries != 2 || r.Timeouts.Total != 30*time.Minute {
 		t.Errorf("route: %+v", r)
+	}
+	if l := c.Limits; len(l) != 2 || l[0].Slots != 50 || l[1].USD != [3]int64{0, 0, 25_000_000_000} || l[1].Action != "block" {
+		t.Errorf("limits: %+v", l)
 	}
 }
 

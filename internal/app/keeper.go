@@ -236,7 +236,8 @@ func (k *keeper) tell() {
 }
 
 // grouped are budgets by what their values share: where one value has a limit
-// of its own, the general one does not bind it, whatever the zones.
+// of its own, the general one does not bind it, whatever the zones. Those whose
+// sums the ledger reads call by call are last: the others need not wait.
 func grouped(list []*limits.Limit) (out [][]*limits.Limit) {
 	at := map[string]int{}
 	for _, l := range list {
@@ -249,6 +250,14 @@ func grouped(list []*limits.Limit) (out [][]*limits.Limit) {
 		}
 		out[i] = append(out[i], l)
 	}
+	slow := func(group []*limits.Limit) int {
+		switch group[0].Scope {
+		case limits.User, limits.Session, limits.Model:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(out, func(a, b []*limits.Limit) int { return slow(a) - slow(b) })
 	return out
 }
 
