@@ -43,6 +43,7 @@ type Filter struct {
 	TriedModel   string            // the model of any of its attempts, of the same one where TriedAt is given, too
 	CostSource   CostSource        // of any of its attempts, of the same one where TriedAt or TriedModel are given
 	Wasted       bool              // only those with an attempt whose output reached no client whole
+	Cached       bool              // only those with an attempt of which input was read from a vendor's cache, or written to it
 	StatusMin    int               // HTTP status, inclusive
 	StatusMax    int               // HTTP status, inclusive; 0: none
 	Tags         map[string]string // an empty value: the tag is there, whatever it is
@@ -283,6 +284,10 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 	if query.Wasted {
 		and("(attempts > 1 OR attempts = 1 AND outcome <> 'ok' OR outcome = 'interrupted')")
 	}
+	if query.Cached {
+		and(`EXISTS (SELECT 1 FROM attempts AS a, json_each(iif(a.usage = '', '{}', a.usage)) AS u
+			WHERE a.call_id = calls.id AND u.key LIKE 'input_cache%' AND u.value > 0)`)
+	}
 	if query.Outcome != "" {
 		and("outcome = ?", string(query.Outcome))
 	}
@@ -305,6 +310,12 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 	return text + " ORDER BY id DESC LIMIT ?", append(args, n)
 }
 
+// isCached reports whether a vendor's cache had a part in an attempt.
+func isCached(a Attempt) bool {
+	_, cached, _ := a.cacheSaving()
+	return cached
+}
+
 // Match reports whether a call passes a filter whose names are resolved.
 func (f *Filter) Match(c *Call) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
@@ -313,7 +324,7 @@ func (f *Filter) Match(c *Call) bool {
 		!is(f.API, c.API) || !is(string(f.Outcome), string(c.Outcome)) {
 		return false
 	}
-	if !f.matchTried(c) || !f.matchWithout(c) || f.Wasted && c.Outcome != Interrupted && (len(c.Attempts) == 0 || !c.wasted(0)) {
+	if !f.matchTried(c) || !f.matchWithout(c) || f.Cached && !slices.ContainsFunc(c.Attempts, isCached) || f.Wasted && c.Outcome != Interrupted && (len(c.Attempts) == 0 || !c.wasted(0)) {
 		return false
 	}
 	if !f.Since.IsZero() && c.ID < idAt(f.Since) || !f.Until.IsZero() && c.ID >= idAt(f.Until) {

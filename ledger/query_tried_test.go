@@ -181,6 +181,7 @@ func TestListWithout(t *testing.T) {
 	check(Filter{Without: []string{"model"}}, nil) // a call that it is not the last attempt of is there, too
 	check(Filter{TriedAt: "one", Without: []string{"model"}}, nil)
 	check(Filter{AllTags: `{"env":"prod","team":""}`}, map[string]string{"tags": `{"env":"prod","team":""}`})
+	check(Filter{Cached: true}, nil)
 	check(Filter{AllTags: LongTags}, map[string]string{"tags": LongTags})
 	for _, name := range []string{"customer", "tag:x", "model", "source"} {
 		if err := CheckWithout(name); err != nil {

@@ -51,6 +51,7 @@ func (f *callFlags) add(cmd *cobra.Command) {
 	flags.StringVar((*string)(&f.filter.CostSource), "cost-source", "", "only with an attempt whose cost comes from this `SOURCE`: provider, computed, estimated, free, unpriced")
 	flags.BoolVar(&f.filter.Wasted, "wasted", false, "only with an attempt whose output reached no client whole: retried, fallen back from, left, broken")
 	flags.StringVar(&f.status, "status", "", "only with this HTTP `STATUS`: 429, or 5xx for all of them")
+	flags.BoolVar(&f.filter.Cached, "cached", false, "only with an attempt whose input was read from a vendor's cache, or written to it")
 	flags.StringArrayVar(&f.filter.Without, "without", nil, "only without this `NAME`: customer, feature, project, key, session, tags, tag:NAME, provider, model, or source of a cost; may be repeated")
 	flags.StringVar(&f.filter.AllTags, "all-tags", "", "only with just these tags, as `JSON` in the report's form, or ~ for those too long for it")
 	flags.StringArrayVar(&f.tags, "tag", nil, "only with this tag, `NAME[=VALUE]`; may be repeated")

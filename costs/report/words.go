@@ -83,7 +83,7 @@ func (r *Report) waste() (Fact, bool) {
 // saved is what the vendors' prompt caches saved, or cost.
 func (r *Report) saved() Fact {
 	t := &r.Total
-	f := Fact{Name: "Saved by caches", Figure: "unknown", Command: r.Command, Words: plural(t.Cached, "attempt", "attempts") + " with cached input"}
+	f := Fact{Name: "Saved by caches", Figure: "unknown", Command: r.Command + " --cached", Words: plural(t.Cached, "attempt", "attempts") + " with cached input"}
 	if t.CacheKnown > 0 {
 		f.Figure, f.Exact = Cents(t.Saved), t.Saved.String()
 		f.Words += ", against its price as plain input"
