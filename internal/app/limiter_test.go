@@ -3,7 +3,9 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,46 @@ func TestSharedLimits(t *testing.T) {
 		t.Errorf("the configuration shows: %s", c)
 	}
 	if log := one.log.String(); strings.Contains(log, "CANARY") || strings.Count(log, "Redis fails") != 1 {
+		t.Errorf("the log: %s", log)
+	}
+}
+
+// TestEmptiedRedis: a Redis that restarts without its data is brought to what
+// the ledger knows, and what was decided without it is counted, too.
+func TestEmptiedRedis(t *testing.T) {
+	server := redistest.Start(t)
+	h := start(t, pricedMock+"redis: "+server.URL+"\nlimits: [{scope: global, usd_per_month: $1}, {scope: customer, requests_per_day: 1000}]\n")
+	h.eventually("a new Redis is brought up to date", func() bool { s := h.redis.State(); return !s.Failing && !s.Repairing })
+	ask := func(n int) {
+		t.Helper()
+		for range n {
+			if status, body := h.chat("mock/gpt-4o-mini", "X-Weir-Customer", "acme"); status != http.StatusOK {
+				t.Fatalf("%d %s", status, body)
+			}
+		}
+	}
+	const budget = "global usd_per_month "
+	ask(1)
+	one, err := strconv.ParseFloat(h.spent(budget), 64)
+	if err != nil || one == 0 {
+		t.Fatalf("one call cost %v, %v", one, err)
+	}
+	ask(2)
+	server.Kill()
+	ask(3) // until it is noticed each waits for a moment
+	server.Restart()
+	ask(1)
+	h.eventually("Redis is trusted again", func() bool { s := h.redis.State(); return !s.Failing && !s.Repairing && !s.Last.To.IsZero() })
+	h.eventually("what was spent is counted", func() bool {
+		all, err := strconv.ParseFloat(h.spent(budget), 64)
+		return err == nil && math.Abs(all-7*one) < one/1000
+	})
+	ask(1)
+	h.eventually("Redis counts", func() bool {
+		all, err := strconv.ParseFloat(h.spent(budget), 64)
+		return err == nil && math.Abs(all-8*one) < one/1000
+	})
+	if log := h.log.String(); strings.Count(log, "Redis answers again") != 1 {
 		t.Errorf("the log: %s", log)
 	}
 }
