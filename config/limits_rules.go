@@ -18,7 +18,9 @@ func (c *Config) validateLimits(d *decoder) {
 		if !l.validate(d, where) {
 			continue
 		}
-		c.warnLimit(d, where, l)
+		for _, w := range c.LimitWarnings(l) {
+			d.warn(l, w.Hint, "%s: %s", where, w.What)
+		}
 		for _, m := range l.measures() {
 			id := l.identity(m)
 			if before, twice := seen[id]; twice {
@@ -220,20 +222,25 @@ func (l *Limit) validateAction(said func(any) bool, at func(from any, key, hint,
 	}
 }
 
-// warnLimit warns of entries that do not what one may think.
-func (c *Config) warnLimit(d *decoder, where string, l *Limit) {
-	money := len(l.measures()) > 0 && strings.HasPrefix(l.measures()[len(l.measures())-1], "usd_")
+// LimitWarnings says what an entry does that one may not think of.
+func (c *Config) LimitWarnings(l *Limit) (out []Problem) {
+	warn := func(hint, what string) { out = append(out, Problem{What: what, Hint: hint}) }
+	money := false
+	for range l.Budgets {
+		money = true
+	}
 	switch {
 	case money && l.Action == "queue":
-		d.warn(l, "", "%s: calls wait only while others hold money: where it is spent they are refused, since only the next period brings some", where)
+		warn("", "calls wait only while others hold money: where it is spent they are refused, since only the next period brings some")
 	case money && (l.Scope == "session" || l.Scope == "user"):
-		d.warn(l, "", "%s: the %s is what the client says it is: who names another one has another budget", where, l.Scope)
+		warn("", "the "+l.Scope+" is what the client says it is: who names another one has another budget")
 	case l.Scope == "provider" && l.Value != "" && c.Provider(l.Value) == nil:
-		d.warn(&l.Value, "", "%s.value: there is no provider %q", where, clip(l.Value))
+		warn("see weir providers list", "there is no provider "+strconv.Quote(clip(l.Value)))
 	case l.Scope == "target" && l.Value != "" && !strings.Contains(l.Value, "/"):
-		d.warn(&l.Value, "write provider/model", "%s.value: %q is no target", where, clip(l.Value))
+		warn("write provider/model", strconv.Quote(clip(l.Value))+" is no target")
 	}
 	if c.Auth == AuthOff && (l.Scope == "key" || l.Scope == "project") {
-		d.warn(l, "with auth: keys callers have keys and projects", "%s: with auth: off no call has a %s: it bounds nothing", where, l.Scope)
+		warn("with auth: keys callers have keys and projects", "with auth: off no call has a "+l.Scope+": it bounds nothing")
 	}
+	return out
 }

@@ -51,6 +51,7 @@ running Weir that shares it takes it within a second, and it goes before the con
 				}
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), "A running server takes it within a second.")
+			warnLimit(cmd.ErrOrStderr(), c, text)
 			return tellOthers(cmd.Context(), cmd.ErrOrStderr(), c, db, list)
 		})
 	}
@@ -137,6 +138,20 @@ func limitProblem(err error) error {
 		problems[i].What = "set limit: " + problems[i].What
 	}
 	return problems
+}
+
+// warnLimit says what an entry does that one may not think of.
+func warnLimit(w io.Writer, c *config.Config, entry []byte) {
+	l, err := config.ParseLimit(entry)
+	if err != nil { // it was read before
+		return
+	}
+	for _, p := range c.LimitWarnings(l) {
+		fmt.Fprintf(w, "warning: %s\n", p.What)
+		if p.Hint != "" {
+			fmt.Fprintf(w, "hint: %s\n", p.Hint)
+		}
+	}
 }
 
 // tellOthers says which limits of other actions stand beside the ones that

@@ -270,7 +270,7 @@ func (k *keeper) correct(ctx context.Context, group []*limits.Limit, wanted map[
 	scope := group[0].Scope
 	named := scope == limits.Key || scope == limits.Project // which are limited by their names, too
 	general := slices.ContainsFunc(group, func(l *limits.Limit) bool { return wanted[l] && l.Value == "" })
-	if !general && !named && len(wanted) <= fewValues {
+	if !general && !named && len(wanted) <= fewValues && k.app.redis == nil {
 		for _, l := range group {
 			if !wanted[l] {
 				continue
