@@ -56,6 +56,31 @@ func TestBugCustomPricesIgnoreCacheRatesLitellm27922(t *testing.T) {
 	}
 }
 
+// Unknown is never zero: a count that cannot be read is not 0 tokens.
+func TestBugUnreadableCountIsFree(t *testing.T) {
+	for _, input := range []string{"null", "-100", "10.5", "1e30", "9223372036854775807", `"100"`, "true", "{}", "[]"} {
+		c := bugCheck{"openai", `{"prompt_tokens":` + input + `,"completion_tokens":1000}`, Terms{Model: "gpt-5"}, ""}.run(t)
+		if c.AtLeast != USD("0.01") || c.Why == "" {
+			t.Errorf("prompt_tokens %s: at least %s, %q", input, c.AtLeast, c.Why)
+		}
+		bugCheck{"anthropic", `{"input_tokens":` + input + `,"output_tokens":1000}`, Terms{Model: "claude-opus-5"}, ""}.run(t)
+	}
+	bugCheck{"openai", `{"prompt_tokens":100,"completion_tokens":10.5}`, Terms{Model: "gpt-5"}, ""}.run(t)
+	bugCheck{"openai", `{"completion_tokens":1000}`, Terms{Model: "gpt-5"}, ""}.run(t)
+	bugCheck{"google", `{"promptTokenCount":-1,"candidatesTokenCount":1000}`, Terms{Model: "gemini-2.5-pro"}, ""}.run(t)
+	// what is left out, or none, or a detail, is another matter
+	bugCheck{"google", `{"candidatesTokenCount":1000}`, Terms{Model: "gemini-2.5-pro"}, "0.01"}.run(t)
+	bugCheck{"openai", `{"prompt_tokens":1000,"completion_tokens":0}`, Terms{Model: "gpt-5"}, "0.00125"}.run(t)
+	bugCheck{"openai", `{"prompt_tokens":1000,"completion_tokens":null}`, Terms{Model: "gpt-5"}, "0.00125"}.run(t)
+	bugCheck{"openai", `{"prompt_tokens":1000,"total_tokens":1000}`, Terms{Model: "text-embedding-3-small"}, "0.00002"}.run(t)
+	bugCheck{"openai", `{"prompt_tokens":1000,"completion_tokens":0,"prompt_tokens_details":null}`, Terms{Model: "gpt-5"}, "0.00125"}.run(t)
+	bugCheck{"x-ai", `{"prompt_tokens":null,"completion_tokens":1,"cost_in_usd_ticks":5}`, Terms{Model: "grok-4.5"}, ""}.run(t) // its charge stands beside it
+	r := FlavourOf("openai", "chat", nil).Read([]byte(`{"prompt_tokens":100,"completion_tokens":10,"prompt_tokens_details":{"cached_tokens":10.5}}`), Usage{})
+	if !r.Inconsistent {
+		t.Error("a count of 10.5 cached tokens goes unnoticed")
+	}
+}
+
 // Modalities: a picture is not text.
 func TestBugImageTokensAsTextLitellm17410(t *testing.T) {
 	bugCheck{"google", `{"promptTokenCount":10,"candidatesTokenCount":1120,"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1120}]}`, Terms{Model: "gemini-3-pro-image-preview"}, "0.13442"}.run(t)

@@ -570,7 +570,9 @@ func (b *Book) ChargeReading(r *Reading, t Terms) Charge {
 		served = t.Model
 	}
 	if len(r.Iterations) == 0 {
-		return b.Charge(r.Usage, t)
+		c := b.Charge(r.Usage, t)
+		c.lack(r, t)
+		return c
 	}
 	var whole Charge
 	first := true
@@ -586,7 +588,22 @@ func (b *Book) ChargeReading(r *Reading, t Terms) Charge {
 		}
 		whole.join(c)
 	}
+	whole.lack(r, t)
 	return whole
+}
+
+// lack makes a charge for a part of what was used unpriced: what the vendor
+// says of a whole side could not be read.
+func (c *Charge) lack(r *Reading, t Terms) {
+	if c.Status != Priced || !t.GPUHour.IsZero() || !r.unread[0] && !r.unread[1] {
+		return
+	}
+	side := "input"
+	if r.unread[1] {
+		side = "output"
+	}
+	c.AtLeast, c.Status, c.List, c.Contracted = c.List, Unpriced, Money{}, Money{}
+	c.Why = "the usage object does not say how many tokens of " + side + " there were, in whole numbers"
 }
 
 // join adds another model's charge within the same request.

@@ -61,8 +61,9 @@ type Reading struct {
 	Charged   Money // the provider's own charge, where HasCharge
 	HasCharge bool
 
-	Inconsistent bool // the leaves do not add up to the vendor's totals, or some count was negative
+	Inconsistent bool // the leaves do not add up to the vendor's totals, or some count cannot be one
 	Totals       Totals
+	unread       [2]bool // the vendor's input, its output: not known, though there was some
 
 	Iterations []Iteration // nil where the vendor tells none apart
 }

@@ -173,7 +173,28 @@ func (r *flavourRules) read(o *found, out *Reading) {
 	if r.request {
 		out.Usage.Set(Requests, 1)
 	}
-	out.Inconsistent = id.broken || s.broken || o.bad || r.falls(o, &s)
+	garbled := r.unread(o, out)
+	out.Inconsistent = garbled || id.broken || s.broken || o.bad || r.falls(o, &s)
+}
+
+// unread notes which side's total cannot be read, or is left out by a vendor
+// that never leaves it out: what is counted of that side is not all of it. It
+// reports whether the object has one that is no count.
+func (r *flavourRules) unread(o *found, out *Reading) (garbled bool) {
+	for i, s := range [...]*sideRules{&r.in, &r.out} {
+		switch {
+		case o.hasAny(s.total):
+			out.unread[i] = false
+		case o.garbled(s.total):
+			out.unread[i], garbled = true, true
+		case !r.merge:
+			out.unread[i] = false
+		}
+	}
+	if _, known := out.Usage.Input(); !known && !r.omits && r.in.total[0] != nodeNone && o.hasAny(r.out.total) {
+		out.unread[0] = true
+	}
+	return garbled
 }
 
 // falls reports whether the leaves of both sides, as far as the vendor's sum

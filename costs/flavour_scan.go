@@ -29,7 +29,9 @@ type found struct {
 	count [maxNodes]int64
 	text  [maxTexts][]byte // words without quotes, decimals as written
 	list  []byte           // the iterations, as written
-	bad   bool             // some count is negative
+	bad   bool             // some count is no whole number, negative or beyond belief
+
+	unread [maxNodes / 64]uint64 // bit n set: what stands at n is no count
 
 	p  []byte // the text, and the offset of the byte to be read next
 	at int
@@ -57,6 +59,18 @@ func (f *found) first(places places) (int64, bool) {
 	}
 	return 0, false
 }
+
+// garbled reports whether there is something at one of some places that cannot be read.
+func (f *found) garbled(places places) bool {
+	for _, n := range places {
+		if n != nodeNone && f.unread[n/64]&(1<<(n%64)) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *found) garble(n node) { f.unread[n/64] |= 1 << (n % 64) }
 
 // hasAny reports whether one of some places is there.
 func (f *found) hasAny(places places) bool {
@@ -148,6 +162,8 @@ func (f *found) value(at node, depth int) bool {
 		word, ok := f.str()
 		if ok && nodes[at].kind == kindWord {
 			f.keep(at, word)
+		} else {
+			f.garble(at)
 		}
 		return ok
 	case !f.skip():
@@ -159,6 +175,8 @@ func (f *found) value(at node, depth int) bool {
 		f.number(at, f.p[start:f.at])
 	case c == 't' && nodes[at].kind == kindFlag:
 		f.set(at)
+	case c != 'n': // null says nothing
+		f.garble(at)
 	}
 	return true
 }
@@ -234,6 +252,7 @@ func (f *found) number(at node, raw []byte) {
 	if raw[0] == '-' {
 		if c, ok := decimal(raw[1:], 0, true); !ok || c != 0 {
 			f.bad = true
+			f.garble(at)
 			return
 		}
 		raw = raw[1:]
@@ -241,6 +260,8 @@ func (f *found) number(at node, raw []byte) {
 	c, ok := decimal(raw, int(n.kind.scale()), n.kind.rounds())
 	switch {
 	case !ok || c > maxCount:
+		f.bad = true
+		f.garble(at)
 	case n.role == roleCount:
 		f.entry.count, f.entry.counted = c, true
 	default:
