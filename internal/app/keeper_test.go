@@ -175,3 +175,46 @@ func TestKeeperPause(t *testing.T) {
 		check(time.Second, 20*time.Second)
 	})
 }
+
+// TestUnknownAtStart: a ledger that cannot be read at the start does not hold
+// it up, and is told of.
+func TestUnknownAtStart(t *testing.T) {
+	h := start(t, pricedMock+"limits: [{scope: global, usd_per_month: $1, on_store_failure: closed}]\n")
+	if status, body := h.chat("mock/gpt-4o-mini"); status != 200 {
+		t.Fatal(body)
+	}
+	spent := h.spent("global usd_per_month ")
+	if err := h.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rename := func(from, to string) {
+		t.Helper()
+		if err := h.DB().Exec(t.Context(), fmt.Sprintf("ALTER TABLE %s RENAME TO %s", from, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("costs_daily", "away")
+	h.end()
+	began := time.Now()
+	if err := h.boot(); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(began); d > 10*time.Second {
+		t.Errorf("the start took %s", d)
+	}
+	if status, body := h.chat("mock/gpt-4o-mini"); status != 503 {
+		t.Errorf("%d %s", status, body)
+	}
+	unknown := func() float64 { return h.gauge("weir_budgets_unknown") }
+	if unknown() != 1 || !strings.Contains(h.log.String(), "what was spent of budgets is not known yet") {
+		t.Errorf("%v budgets are unknown; the log: %s", unknown(), h.log)
+	}
+	rename("away", "costs_daily")
+	h.eventually("the budget is known", func() bool { return unknown() == 0 })
+	if got := h.spent("global usd_per_month "); got != spent {
+		t.Errorf("%s spent, want %s", got, spent)
+	}
+	if status, body := h.chat("mock/gpt-4o-mini"); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+}
