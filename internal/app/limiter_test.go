@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,4 +110,41 @@ func TestEmptiedRedis(t *testing.T) {
 	if log := h.log.String(); strings.Count(log, "Redis answers again") != 1 {
 		t.Errorf("the log: %s", log)
 	}
+}
+
+// TestPausedRedis: a Redis that stops in its tracks holds up no call that no
+// limit binds, and those that one binds for moments, at first; none hangs.
+func TestPausedRedis(t *testing.T) {
+	server := redistest.Start(t)
+	h := start(t, basic+"redis: "+server.URL+"\nlimits: [{scope: customer, requests_per_day: 100000, concurrent: 1000}]\n")
+	load := func(header ...string) (p99, most time.Duration) {
+		t.Helper()
+		const callers, calls = 4, 75
+		took := make([]time.Duration, callers*calls)
+		var wg sync.WaitGroup
+		for i := range callers {
+			wg.Go(func() {
+				for k := range calls {
+					began := time.Now()
+					status, body := h.chat("mock/echo", header...)
+					if took[i*calls+k] = time.Since(began); status != http.StatusOK {
+						t.Errorf("%d %s", status, body)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		slices.Sort(took)
+		return took[len(took)*99/100], took[len(took)-1]
+	}
+	before, _ := load("X-Weir-Customer", "acme")
+	server.Pause()
+	bound, most := load("X-Weir-Customer", "acme")
+	free, _ := load()
+	server.Resume()
+	t.Logf("p99 before %v; paused: bound %v (at most %v), free %v", before, bound, most, free)
+	if slack := 50*time.Millisecond + 2*before; bound > 2*slack || free > slack || most > 2*time.Second {
+		t.Errorf("p99 before %v; paused: bound %v (at most %v), free %v", before, bound, most, free)
+	}
+	h.eventually("Redis is back", func() bool { s := h.redis.State(); return !s.Failing && s.Waiting == 0 })
 }
