@@ -44,7 +44,7 @@ end
 if KEYS[2] and redis.call('GET', KEYS[2]) ~= ARGV[3] then return { -2, raw, raw, {}, {} } end
 local last = tonumber(redis.call('GET', KEYS[1]) or 0)
 local now = max(raw, last)
-redis.call('SET', KEYS[1], int(now), 'PX', KEEP)
+if ARGV[1] ~= 'status' then redis.call('SET', KEYS[1], int(now), 'PX', KEEP) end -- to look is no use
 if floor(now / 3.6e9) ~= floor(last / 3.6e9) then redis.call('PEXPIRE', base .. ':i', KEEP) end
 
 -- The time in which n of a rate of a in w flow off, rounded up. Where the

@@ -31,47 +31,49 @@ const maxTags = 1 << 16
 // sharedTag is the name of the tag of what all projects share.
 const sharedTag = "shared"
 
-// tag returns the key of a hash tag's clock, and writes a tag that is new to
-// this process into the list of those in use.
-func (s *store) tag(ctx context.Context, project string, shared bool) (key string, err error) {
+// tagKey is the key of a hash tag's clock, which the tag's other keys are named by.
+func (s *store) tagKey(project string, shared bool) string {
 	name := sharedTag
 	if !shared {
 		name = "p:" + short(project)
 	}
-	key = s.prefix + "{" + name + "}:t"
-	s.tags.mu.Lock()
-	said := s.tags.said[project]
-	if shared {
-		said = s.tags.said[sharedTag+" "]
-	}
-	s.tags.mu.Unlock()
-	now := time.Now()
-	if now.Sub(said) < tagAgain {
-		return key, nil
-	}
+	return s.prefix + "{" + name + "}:t"
+}
+
+// sayTag writes a tag that this process has not used of late into the list of
+// those in use.
+func (s *store) sayTag(ctx context.Context, project string, shared bool) error {
 	member := "p:" + project
 	if shared {
 		member = sharedTag
 	}
-	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	s.tags.mu.Lock()
+	said := s.tags.said[member]
+	s.tags.mu.Unlock()
+	now := time.Now()
+	if now.Sub(said) < tagAgain {
+		return nil
+	}
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, s.tagsKey(), redis.Z{Score: float64(now.Unix()), Member: member})
+		p.ZRemRangeByScore(ctx, s.tagsKey(), "-inf", oldestTag(now))
 		p.Expire(ctx, s.tagsKey(), tagKeep)
 		return nil
 	})
 	if err != nil {
-		return key, fmt.Errorf("write down the tag: %w", err)
+		return fmt.Errorf("write down the tag: %w", err)
 	}
 	s.tags.mu.Lock()
 	defer s.tags.mu.Unlock()
 	if s.tags.said == nil || len(s.tags.said) >= maxTags {
 		s.tags.said = map[string]time.Time{}
 	}
-	if shared {
-		project = sharedTag + " "
-	}
-	s.tags.said[project] = now
-	return key, nil
+	s.tags.said[member] = now
+	return nil
 }
+
+// oldestTag is when a tag must have been used to be in use.
+func oldestTag(now time.Time) string { return strconv.FormatInt(now.Add(-tagKeep).Unix(), 10) }
 
 // forgetTags makes the process say its tags again.
 func (s *store) forgetTags() {
@@ -97,26 +99,35 @@ func short(name string) string {
 
 // status is Limiter's.
 func (s *store) status(ctx context.Context) (out []Standing, err error) {
-	oldest := strconv.FormatInt(time.Now().Add(-tagKeep).Unix(), 10)
+	for _, shared := range []bool{false, true} {
+		if out, err = s.statusOf(ctx, out, shared); err != nil {
+			return nil, err
+		}
+	}
+	sortStandings(out)
+	return out, nil
+}
+
+// statusOf appends how the counts stand of all projects, or those that they share.
+func (s *store) statusOf(ctx context.Context, out []Standing, shared bool) ([]Standing, error) {
+	if shared {
+		return s.tagStatus(ctx, out, "", true)
+	}
 	listCtx, cancel := context.WithTimeout(ctx, s.deadline)
 	defer cancel()
-	members, err := s.client.ZRangeByScore(listCtx, s.tagsKey(), &redis.ZRangeBy{Min: oldest, Max: "+inf"}).Result()
+	members, err := s.client.ZRangeByScore(listCtx, s.tagsKey(), &redis.ZRangeBy{Min: oldestTag(time.Now()), Max: "+inf"}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list the tags in use: %w", err)
 	}
 	for _, member := range members {
 		project, own := strings.CutPrefix(member, "p:")
-		if !own && member != sharedTag {
+		if !own {
 			continue
 		}
-		if !own {
-			project = ""
-		}
-		if out, err = s.tagStatus(ctx, out, project, !own); err != nil {
+		if out, err = s.tagStatus(ctx, out, project, false); err != nil {
 			return nil, err
 		}
 	}
-	sortStandings(out)
 	return out, nil
 }
 

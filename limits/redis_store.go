@@ -94,15 +94,16 @@ func (a *answer) tick() tick { return tick{a.now, a.raw} }
 func (s *store) run(ctx context.Context, project string, shared bool, op string, args []any) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.deadline)
 	defer cancel()
-	key, err := s.tag(ctx, project, shared)
-	if err != nil {
-		return a, err
+	if op == "reserve" || op == "correct" { // what makes counts
+		if err := s.sayTag(ctx, project, shared); err != nil {
+			return a, err
+		}
 	}
 	var now any = ""
 	if s.now != nil {
 		now = s.now().UnixMicro()
 	}
-	keys, epoch := append(make([]string, 0, 2), key), ""
+	keys, epoch := append(make([]string, 0, 2), s.tagKey(project, shared)), ""
 	if s.single {
 		epoch = *s.epoch.Load()
 		keys = append(keys, s.epochKey())
@@ -444,7 +445,7 @@ func (s *store) lower(ctx context.Context, l *Limit, since time.Time, spent []Su
 	for i := range spent {
 		known[whose{spent[i].Project, spent[i].Value}] = &spent[i]
 	}
-	list, err := s.status(ctx)
+	list, err := s.statusOf(ctx, nil, l.Scope.Shared())
 	if err != nil {
 		return nil, err
 	}
