@@ -225,8 +225,9 @@ type Rule struct {
 	Value string
 }
 
-// of is what a limit counts of a use. An attempt of unknown cost counts the
-// limit's ceiling.
+// of is what a limit counts of a use: of a call's, and of all that a budget's
+// period has seen. An attempt of unknown cost counts the limit's ceiling. What
+// is beyond MaxUSD is that, so that no sum overflows.
 func (l *Limit) of(u *Use) int64 {
 	input, output := min(max(0, u.Input), MaxAmount), min(max(0, u.Output), MaxAmount)
 	switch l.Dimension {
@@ -237,13 +238,14 @@ func (l *Limit) of(u *Use) int64 {
 	case OutputTokens:
 		return output
 	case USD:
-		return min(max(0, u.USD), MaxUSD) + min(max(0, u.Unpriced), maxUnpriced)*l.Ceiling
+		hi, lo := bits.Mul64(uint64(max(0, u.Unpriced)), uint64(l.Ceiling))
+		if hi > 0 || lo > MaxUSD {
+			return MaxUSD
+		}
+		return min(min(max(0, u.USD), MaxUSD)+int64(lo), MaxUSD)
 	}
 	return 1
 }
-
-// maxUnpriced bounds the attempts of one call, so that no sum overflows.
-const maxUnpriced = 1000
 
 // asked is what a limit holds for a demand.
 func (l *Limit) asked(d *Demand) int64 {

@@ -3,6 +3,7 @@ package limitstest
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -195,6 +196,21 @@ func (s suite) correct(t *testing.T) {
 	fix(99)
 	if d := spend(m, 2, rule(l, "a")); d.Refused != l {
 		t.Error("what the ledger knows is not counted")
+	}
+	dear := daily(limits.MaxUSD)
+	dear.Ceiling = 7
+	for _, sum := range []limits.Sum{
+		{Project: project, Value: "b", USD: 5, Unpriced: 1_000_000}, // of a whole month
+		{Project: project, Value: "c", USD: limits.MaxUSD, Unpriced: math.MaxInt64},
+	} {
+		if err := m.Correct(context.Background(), dear, since, []limits.Sum{sum}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []int64{7_000_005, limits.MaxUSD} {
+		if used := status(t, m)[1+i].Used; used != want {
+			t.Errorf("attempts of unknown cost: used %d, want %d", used, want)
+		}
 	}
 }
 
