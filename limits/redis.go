@@ -79,7 +79,7 @@ const (
 )
 
 // OpenRedis returns a Redis. An error means that the URL is none: a server that
-// does not answer within a step's deadline is one that fails.
+// does not answer within a second is one that fails.
 func OpenRedis(o RedisOptions) (*Redis, error) {
 	stopping, stop := context.WithCancel(context.Background())
 	dials := &dialer{stopping: stopping}
@@ -112,7 +112,7 @@ func OpenRedis(o RedisOptions) (*Redis, error) {
 	s.epoch.Store(new(string))
 	_, s.single = client.(*redis.Client)
 	s.later, s.known = r.later, r.known
-	if err := r.hello(stopping); err != nil {
+	if err := r.hello(stopping, max(s.deadline, dialTimeout)); err != nil {
 		r.trip(err)
 	}
 	go r.watch(stopping)

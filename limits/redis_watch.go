@@ -53,8 +53,8 @@ func (s *store) epochKey() string { return s.prefix + "{all}:epoch" }
 
 // hello says that this process lives, and learns the epoch, how many live, and
 // what time it is there. It reports whether the epoch is another one.
-func (s *store) hello(ctx context.Context) (replicas int64, other bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.deadline)
+func (s *store) hello(ctx context.Context, patience time.Duration) (replicas int64, other bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	began := time.Now()
 	keys := []string{s.prefix + "{all}:alive", s.epochKey()}
@@ -104,8 +104,8 @@ func (r *Redis) state() RedisState {
 
 // hello keeps what Redis says of the replicas, and asks for a repair where the
 // counts are not those that were there before.
-func (r *Redis) hello(ctx context.Context) error {
-	replicas, other, err := r.store.hello(ctx)
+func (r *Redis) hello(ctx context.Context, patience time.Duration) error {
+	replicas, other, err := r.store.hello(ctx, patience)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (r *Redis) watch(ctx context.Context) {
 			continue
 		case <-timer.C:
 		}
-		err := r.hello(ctx)
+		err := r.hello(ctx, r.store.deadline)
 		failing := r.failing.Load()
 		switch {
 		case ctx.Err() != nil:
