@@ -383,7 +383,7 @@ func addAttempts(ctx context.Context, from reader, calls []*Call) (err error) {
 		return fmt.Errorf("list attempts: %w", err)
 	}
 	rows, err := from.QueryContext(ctx, `SELECT call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
-		served_model, service_tier, request_id, usage, usage_source, raw_usage, api, cost_source, cost_nano, cost_atto, charge FROM attempts
+		served_model, service_tier, request_id, usage, usage_source, raw_usage, api, cost_source, cost_nano, cost_atto, charge, inconsistent FROM attempts
 		WHERE call_id IN (SELECT value FROM json_each(?)) ORDER BY call_id, n`, string(list))
 	if err != nil {
 		return fmt.Errorf("list attempts: %w", err)
@@ -394,7 +394,7 @@ func addAttempts(ctx context.Context, from reader, calls []*Call) (err error) {
 		var id, usage, raw, charge string
 		var nano, atto *int64
 		err := rows.Scan(&id, &a.N, &a.Provider, &a.Model, &a.Start, &a.TTFT, &a.Total, &a.Status, &a.ErrorClass, &a.StopReason,
-			&a.ServedModel, &a.ServiceTier, &a.RequestID, &usage, &a.UsageSource, &raw, &a.API, &a.CostSource, &nano, &atto, &charge)
+			&a.ServedModel, &a.ServiceTier, &a.RequestID, &usage, &a.UsageSource, &raw, &a.API, &a.CostSource, &nano, &atto, &charge, &a.Inconsistent)
 		if err != nil {
 			return fmt.Errorf("read attempt: %w", err)
 		}

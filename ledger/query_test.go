@@ -155,6 +155,7 @@ func TestGetCall(t *testing.T) {
 	r := openRecorder(t, RecorderOptions{Dir: spool, DB: db})
 	q := NewCalls(db, spool)
 	c := testCall(callID())
+	c.Attempts[0].Inconsistent = true
 	recordAll(t, r, c)
 	r.Bodies(&Bodies{CallID: c.ID, At: time.Now(), Request: []byte("in"), Response: []byte("out"), Truncated: true})
 	c.AttemptCount = 1

@@ -22,7 +22,7 @@ const insertCall = `INSERT INTO calls (id, start, project_id, key_id, customer, 
 
 const insertAttempt = `INSERT INTO attempts (call_id, n, provider, model, start, ttft, total, status, error_class, stop_reason,
 	served_model, service_tier, request_id, usage, usage_source, raw_usage, api,
-	cost_source, cost_nano, cost_atto, charge) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	cost_source, cost_nano, cost_atto, charge, inconsistent) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 
 const upsertHour = `INSERT INTO calls_hourly (hour, project_id, key_id, customer, feature, provider, model, route, api, outcome, usage_source,
 	calls, attempts, input, cache_read, output, reasoning, total) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -207,7 +207,7 @@ func (w *writer) call(c *Call) error {
 		nano, atto := a.Cost.parts()
 		_, err := w.trials.ExecContext(w.ctx, c.ID, a.N, a.Provider, a.Model, int64(a.Start), int64(a.TTFT), int64(a.Total), a.Status,
 			a.ErrorClass, a.StopReason, a.ServedModel, a.ServiceTier, a.RequestID, usageText(a.Usage), string(a.UsageSource), string(a.RawUsage), a.API,
-			string(a.CostSource), nano, atto, a.text())
+			string(a.CostSource), nano, atto, a.text(), a.Inconsistent)
 		if err != nil {
 			return fmt.Errorf("insert attempt: %w", err)
 		}
