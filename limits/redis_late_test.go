@@ -2,8 +2,12 @@ package limits
 
 import (
 	"context"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"weir/internal/redistest"
 )
@@ -162,4 +166,51 @@ func TestRedisApart(t *testing.T) {
 			t.Errorf("known here: %+v, want 500 used", s)
 		}
 	}
+}
+
+// TestRedisLong: how long n units take to flow off is exact in a script's
+// doubles, rounded up, also where the product is beyond 2^53.
+func TestRedisLong(t *testing.T) {
+	_, rest, found := strings.Cut(redisLua, "local function long(")
+	body, _, ended := strings.Cut(rest, "\nend\n")
+	if !found || !ended {
+		t.Fatal("redis.lua has no function long")
+	}
+	script := "local floor, ceil, min, MOST = math.floor, math.ceil, math.min, 9e15\nlocal function long(" + body + `
+end
+local out = {}
+for i = 1, #ARGV, 3 do out[#out + 1] = string.format('%.0f', long(tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]))) end
+return out`
+	r := openFaulty(t, redistest.URL(t), RedisOptions{Deadline: 5 * time.Second})
+	rapid.Check(t, func(t *rapid.T) {
+		var args []any
+		var want []string
+		for range 50 {
+			amount := rapid.Int64Range(1, MaxAmount).Draw(t, "amount")
+			if rapid.Bool().Draw(t, "small") {
+				amount = amount%100_000 + 1
+			}
+			n := rapid.Int64Range(0, 3*MaxAmount).Draw(t, "n")
+			if rapid.Bool().Draw(t, "few") {
+				n %= 2 * amount
+			}
+			window := rapid.SampledFrom([]int64{1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000, 86_399_999_999}).Draw(t, "window")
+			args = append(args, n, amount, window)
+			x := new(big.Int).Mul(big.NewInt(n), big.NewInt(window))
+			x.Add(x, big.NewInt(amount-1)).Div(x, big.NewInt(amount))
+			if most := big.NewInt(9e15); x.Cmp(most) > 0 {
+				x = most
+			}
+			want = append(want, x.String())
+		}
+		got, err := r.store.client.Eval(context.Background(), script, nil, args...).StringSlice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Fatalf("%v units of %v in %v µs: %s, want %s", args[3*i], args[3*i+1], args[3*i+2], got[i], want[i])
+			}
+		}
+	})
 }
