@@ -195,6 +195,11 @@ return out`
 				n %= 2 * amount
 			}
 			window := rapid.SampledFrom([]int64{1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000, 86_399_999_999}).Draw(t, "window")
+			if rapid.Bool().Draw(t, "close to a whole number") {
+				m := rapid.Int64Range(1, MaxAmount/window).Draw(t, "m")
+				amount = window * m
+				n = max(0, m*rapid.Int64Range(0, window).Draw(t, "whole")+rapid.Int64Range(-1, 1).Draw(t, "off"))
+			}
 			args = append(args, n, amount, window)
 			x := new(big.Int).Mul(big.NewInt(n), big.NewInt(window))
 			x.Add(x, big.NewInt(amount-1)).Div(x, big.NewInt(amount))
