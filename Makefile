@@ -4,10 +4,11 @@
 FUZZTIME ?= 10s
 KILLS    ?= 300
 BENCH    ?=
+PROOF    ?=
 export GOFLAGS ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-go test-quick test-sdks lint fuzz soak bench try-local-model
+.PHONY: help build run test test-go test-quick test-sdks lint fuzz soak bench proof-limits try-local-model
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t what; do printf '  make %-16s %s\n' "$$t" "$$what"; done
@@ -44,6 +45,10 @@ soak: ## the kill -9 tests, KILLS (300) times
 
 bench: ## the benchmarks of bench/README.md; BENCH="-quick" for a short run
 	go run ./bench $(BENCH)
+
+proof-limits: ## budgets on three killed processes and Redis, 20 runs, half an hour: bench/limits.md; PROOF="-runs 2" for fewer
+	@tools/need redis-server
+	go run ./tests/overshoot -runs 20 -parallel 4 $(PROOF)
 
 try-local-model: build ## a real model behind Weir, by hand: docs/local-model.md
 	@tools/need python3 venv cc cmake curl

@@ -47,6 +47,8 @@ var rooms = map[string][]string{
 	"cmd/weir":     append([]string{"internal/app"}, faces...),
 	"bench":        append([]string{"internal/app"}, faces...),
 	"tests/sdk":    append([]string{"internal/app"}, faces...),
+	// It starts the program itself.
+	"tests/overshoot": faces,
 }
 
 var (
