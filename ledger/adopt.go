@@ -259,6 +259,9 @@ func (a *adopter) adopt(ctx context.Context, sp *spool, stop <-chan struct{}) er
 	if err := a.leaveEmpty(ctx, sp); err != nil {
 		return err
 	}
+	if a.o.Adopted != nil {
+		a.o.Adopted()
+	}
 	a.log.Info("the spool of a dead process was adopted", "dir", sp.dir, "calls", calls, "interrupted", interrupted, "took", time.Since(begun).Round(time.Millisecond))
 	return nil
 }

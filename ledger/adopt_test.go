@@ -61,10 +61,10 @@ func TestAdopt(t *testing.T) {
 	dead := filepath.Join(dir, "dead")
 	open, withBodies, kept := leave(t, db, dead, 2*batchCalls)
 	var log bytes.Buffer
-	fresh := 0
+	fresh, told := 0, 0
 	r := openRecorder(t, RecorderOptions{
 		Dir: filepath.Join(dir, "spool"), DB: db, adoptEvery: often,
-		Log: slog.New(slog.NewTextHandler(&log, nil)), OnBatch: func(calls []*Call) { fresh += len(calls) },
+		Log: slog.New(slog.NewTextHandler(&log, nil)), OnBatch: func(calls []*Call) { fresh += len(calls) }, Adopted: func() { told++ },
 	})
 	emptied(t, dead)
 	checkOutcomes(t, db, map[Outcome]int{OK: 2*batchCalls + 1, Interrupted: 1})
@@ -86,8 +86,8 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("%d rows adopted", n)
 	}
 	shutdown(t, r)
-	if fresh != 2*batchCalls+2 {
-		t.Errorf("OnBatch was told of %d calls", fresh)
+	if fresh != 2*batchCalls+2 || told != 1 {
+		t.Errorf("OnBatch was told of %d calls, Adopted %d times", fresh, told)
 	}
 	if text := log.String(); strings.Count(text, "adopted") != 1 || !strings.Contains(text, "interrupted=1") {
 		t.Errorf("the log: %s", text)

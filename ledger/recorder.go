@@ -21,6 +21,7 @@ type RecorderOptions struct {
 	DB       *sqldb.DB
 	Log      *slog.Logger
 	OnBatch  func([]*Call) // told of every row that is new in the store, once; may be nil. It must not block for long.
+	Adopted  func()        // told when the store has all of a dead process's spool; may be nil. It must not block.
 
 	keepEvery   time.Duration // tests make these small
 	adoptEvery  time.Duration

@@ -168,6 +168,11 @@ func (a *App) openLedger(c *config.Config) (err error) {
 	}
 	a.recorder, err = ledger.OpenRecorder(ledger.RecorderOptions{
 		Dir: c.Spool.Dir, Max: c.Spool.Max, WhenFull: c.Spool.WhenFull, DB: a.db, Log: a.log,
+		Adopted: func() { // budgets learn at once what a dead process had recorded and not settled
+			if a.ready.Load() {
+				a.keeper.recount()
+			}
+		},
 	})
 	if err != nil {
 		return err

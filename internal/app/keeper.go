@@ -49,6 +49,11 @@ const (
 // that it was.
 func (k *keeper) recovered(done func()) {
 	k.repair.Store(&done)
+	k.recount()
+}
+
+// recount asks for a round over all budgets.
+func (k *keeper) recount() {
 	k.all.Store(true)
 	k.now()
 }
