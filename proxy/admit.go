@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -25,6 +26,11 @@ func (p *Proxy) admit(next Handler) Handler {
 // limit holds a call to its caller's limits and to what it may cost. Limits
 // that ask for another model come first: what the call costs goes by it.
 func (p *Proxy) limit(r *http.Request, x *Exchange) error {
+	if x.deadline > 0 {
+		ctx, cancel := context.WithDeadlineCause(r.Context(), x.Start.Add(x.deadline), errTotal)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	if err := p.detour(r, x); err != nil {
 		return err
 	}
@@ -76,7 +82,7 @@ func (p *Proxy) detour(r *http.Request, x *Exchange) error {
 // divert makes a call go to the model that a limit asks for that is reached.
 func (p *Proxy) divert(c *ceilings, x *Exchange) error {
 	l := c.decision.Over
-	if l == nil || l.Action != limits.Downgrade || l.Instead == x.Model || x.Model == "" {
+	if l == nil || l.Action != limits.Downgrade || l.Instead == x.Model || x.Model == "" || x.Raw { // whose bytes stay as they are
 		return nil
 	}
 	p.log.Debug("a limit is reached; another model is asked", "call", x.ID, "limit", l.Name(), "model", l.Instead)
@@ -100,12 +106,17 @@ func (p *Proxy) hold(ctx context.Context, x *Exchange, d *limits.Demand) (*ceili
 		return c, nil
 	}
 	c.reserve(ctx, p, d)
+	var err error
 	if l := c.decision.Refused; l != nil && l.Action == limits.Queue && c.decision.Why == limits.Reached {
-		if err := p.queue(ctx, x, c, d); err != nil {
-			return c, err
-		}
+		err = p.queue(ctx, c, d)
 	}
-	return c, p.judge(x, c)
+	if err == nil {
+		err = p.judge(x, c)
+	}
+	if err != nil {
+		x.turnedAway = true
+	}
+	return c, err
 }
 
 func (c *ceilings) reserve(ctx context.Context, p *Proxy, d *limits.Demand) {
@@ -125,7 +136,7 @@ const queuePause = 50 * time.Millisecond
 const queueShare = 250 * time.Microsecond
 
 // queue tries again until there is room, or the limit's patience ends.
-func (p *Proxy) queue(ctx context.Context, x *Exchange, c *ceilings, d *limits.Demand) error {
+func (p *Proxy) queue(ctx context.Context, c *ceilings, d *limits.Demand) error {
 	if p.queued.Add(1) > maxQueued {
 		p.queued.Add(-1)
 		return nil
@@ -143,9 +154,22 @@ func (p *Proxy) queue(ctx context.Context, x *Exchange, c *ceilings, d *limits.D
 			return nil
 		}
 		if !sleep(ctx, pause) {
-			return context.Cause(ctx) // observe knows why
+			return waitEnded(ctx)
 		}
 		c.reserve(ctx, p, d)
+	}
+}
+
+// waitEnded says why a call waits for room no longer; nil: its own time is
+// over, and it is told what it waited for.
+func waitEnded(ctx context.Context) error {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errTotal):
+		return nil
+	case errors.Is(cause, ErrStopped):
+		return shuttingDown()
+	default:
+		return &Error{Code: ClientGone, Msg: "The client went away.", Err: cause}
 	}
 }
 

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"slices"
 
 	"weir/limits"
@@ -22,20 +21,20 @@ func (c *carrier) ask(t Target) *failure {
 	}
 	if f != nil {
 		c.forgo(t)
+		x.turnedAway = true
 		return f
 	}
 	if len(rules) == 0 {
 		return c.try(t)
 	}
-	spot, err := c.p.hold(c.ctx, x, &limits.Demand{Rules: rules, Use: e.expected, Most: e.most})
+	ctx, cancel := c.attended()
+	spot, err := c.p.hold(ctx, x, &limits.Demand{Rules: rules, Use: e.expected, Most: e.most})
+	cancel()
 	x.spot = spot // of a refusal too: the client hears how it stands
 	if err != nil {
 		c.forgo(t)
-		if refused, ok := errors.AsType[*Error](err); ok {
-			x.turnedAway = true
-			return &failure{err: refused, elsewhere: true, unsent: true}
-		}
-		return &failure{err: asError(err), unsent: true}
+		refused := asError(err)
+		return &failure{err: refused, elsewhere: refused.Code != ClientGone && refused.Code != ShuttingDown, unsent: true}
 	}
 	defer func() { c.p.settle(x, spot) }() // where the reply's end has not done so
 	return c.try(t)
@@ -65,7 +64,6 @@ func (c *carrier) afford(t Target, shared bool) (estimate, *failure) {
 	if err == nil {
 		return e, nil
 	}
-	x.turnedAway = true
 	return e, &failure{err: err, elsewhere: true, unsent: true}
 }
 

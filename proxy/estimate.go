@@ -19,6 +19,8 @@ const (
 	outputFloor = 256
 	outputCap   = 4096
 	outputMost  = 32768 // of a model that nobody says a limit of
+
+	outputBound = 1_000_000_000 // of what a request says that it allows
 )
 
 // unseenCost is what a call of an API without token counts (images, speech)
@@ -41,9 +43,9 @@ func (p *Proxy) estimateTokens(x *Exchange) (e estimate) {
 		e.expected.Input += x.estimate / 10
 		e.most.Input = e.expected.Input
 	}
-	choices := min(max(1, x.View.N), 128)
+	choices, allowed := x.choices(), min(x.View.MaxOutput, outputBound)
 	usual, _, known := p.habits.high(x.habitKey())
-	switch allowed := x.View.MaxOutput; {
+	switch {
 	case known && allowed > 0:
 		e.expected.Output = min(max(usual, outputFloor), allowed*choices)
 	case known:
@@ -54,7 +56,7 @@ func (p *Proxy) estimateTokens(x *Exchange) (e estimate) {
 		e.expected.Output = outputFloor * choices
 	}
 	e.most.Output = outputMost * choices
-	if allowed := x.View.MaxOutput; allowed > 0 {
+	if allowed > 0 {
 		e.most.Output = allowed * choices
 	}
 	if !speaks(x.Endpoint.API) {
@@ -62,6 +64,9 @@ func (p *Proxy) estimateTokens(x *Exchange) (e estimate) {
 	}
 	return e
 }
+
+// choices is how many replies the call asks for; vendors give up to 128.
+func (x *Exchange) choices() int64 { return min(max(1, x.View.N), 128) }
 
 // speaks reports whether the replies of an API have output tokens.
 func speaks(api wire.API) bool {
@@ -104,9 +109,11 @@ func (p *Proxy) priceTokens(x *Exchange, at *Provider, model string, e *estimate
 		return
 	}
 	if most := at.facts.of(model).MaxOutput; x.View.MaxOutput == 0 && most > 0 {
-		e.most.Output = most * max(1, x.View.N)
+		e.most.Output = most * x.choices()
 	}
-	e.most.USD, _ = p.highest(x, at, model, &e.most, costs.InputCacheWrite1h)
+	if e.most.USD, okay = p.highest(x, at, model, &e.most, costs.InputCacheWrite1h); !okay { // more than the price book can say
+		e.most.USD = limits.MaxUSD
+	}
 	e.most.USD = max(e.most.USD, e.expected.USD)
 }
 

@@ -83,7 +83,7 @@ type Exchange struct {
 	ceilings   *ceilings // nil: no limit is the caller's
 	detour     *ceilings // of limits of the whole deployment that ask for another model
 	spot       *ceilings // of the attempt under way; nil: its target has none
-	turnedAway bool      // a target was passed over for a limit
+	turnedAway bool      // the call, or a target of it, was refused by a limit
 	downgraded bool      // a limit has put another model in Model
 	maxCost    int64     // that the client lets the call cost, in billionths of a dollar; 0: anything
 

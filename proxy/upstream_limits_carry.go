@@ -145,10 +145,16 @@ func (c *carrier) pause(d time.Duration) bool {
 	if c.p.queued.Add(1) > maxQueued {
 		return false
 	}
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := c.attended()
 	defer cancel()
-	defer context.AfterFunc(c.r.Context(), cancel)()
 	return sleep(ctx, d)
+}
+
+// attended is the call's context, which its client's going ends at once.
+func (c *carrier) attended() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	stop := context.AfterFunc(c.r.Context(), func() { cancel(context.Cause(c.r.Context())) })
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 // hear takes what a reply's headers say of the upstream's limits.
