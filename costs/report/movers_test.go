@@ -32,6 +32,21 @@ func TestMoverCauses(t *testing.T) {
 	check("one whose calls had no price", []Part{dark}, old, "not known whole: a part has no price")
 }
 
+// A reader who adds up what is shown gets the change: no cents are left out.
+func TestMoverWhyShowsEachCent(t *testing.T) {
+	m := Mover{
+		Before: costs.USD("7.99"), Now: costs.USD("61.25"), Change: costs.USD("53.26"),
+		Volume: costs.USD("6.16"), TokensPerCall: costs.USD("27.16"), Mix: costs.USD("22.25"), Price: costs.USD("-2.31"),
+	}
+	if want, got := "more tokens a call: +$6.16 calls, +$27.16 tokens a call, +$22.25 models, -$2.31 price of a token", m.why(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	m.Mix, m.Price = costs.USD("20"), costs.USD("0.004")
+	if want, got := "more tokens a call: +$6.16 calls, +$27.16 tokens a call, +$20.00 models", m.why(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // The causes add up to the change, to the last digit.
 func TestMoverCausesAddUp(t *testing.T) {
 	parts := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Part {

@@ -196,7 +196,8 @@ func (m *Mover) sums() (before, now *costs.Sum) {
 	return &costs.Sum{Cost: m.Before, Unpriced: m.Unpriced[0]}, &costs.Sum{Cost: m.Now, Unpriced: m.Unpriced[1]}
 }
 
-// why is the parts of a mover's change.
+// why is the parts of a mover's change: those that are a cent at least, so
+// that what is shown adds up to it, and of a small change those that matter.
 func (m *Mover) why() string {
 	if m.New || m.Gone || m.Unpriced != [2]int64{} {
 		return m.Cause()
@@ -206,7 +207,7 @@ func (m *Mover) why() string {
 		amount costs.Money
 		name   string
 	}{{m.Volume, "calls"}, {m.TokensPerCall, "tokens a call"}, {m.Mix, "models"}, {m.Price, "price of a token"}} {
-		if dollars(size(p.amount)) >= 0.05*dollars(size(m.Change)) {
+		if d := dollars(size(p.amount)); d >= 0.005 || d >= 0.05*dollars(size(m.Change)) {
 			parts = append(parts, signed(p.amount)+" "+p.name)
 		}
 	}
