@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -126,7 +127,7 @@ func (at revenueAt) add(revenue Revenue, row []string, line int) error {
 	if customer == "" {
 		return errors.New("the row names no customer")
 	}
-	amount, err := costs.ParseUSD(strings.ReplaceAll(strings.TrimSpace(row[at.amount]), ",", ""))
+	amount, err := parseRevenue(strings.TrimSpace(row[at.amount]))
 	if err != nil {
 		return fmt.Errorf("revenue of %s: %w", customer, err)
 	}
@@ -140,4 +141,19 @@ func (at revenueAt) add(revenue Revenue, row []string, line int) error {
 	paid.Amount = paid.Amount.Add(amount)
 	revenue[customer] = paid
 	return nil
+}
+
+// byThousands are amounts with a comma before every three digits.
+var byThousands = regexp.MustCompile(`^\$?\d{1,3}(,\d{3})+(\.\d*)?$`)
+
+// parseRevenue reads dollars, "1,234.50" among them. Of "5,50" nobody can
+// tell whether it is 5.50 or 550, and so it is neither.
+func parseRevenue(text string) (costs.Money, error) {
+	if !strings.Contains(text, ",") {
+		return costs.ParseUSD(text)
+	}
+	if !byThousands.MatchString(text) {
+		return costs.Money{}, fmt.Errorf("read %q: a comma may only stand before three digits, and the decimals follow a point: 1,234.50", text)
+	}
+	return costs.ParseUSD(strings.ReplaceAll(text, ",", ""))
 }
