@@ -313,6 +313,9 @@ func (r *layerReader) models(n *yaml.Node) {
 			m.rows = append(m.rows, freeRow(r.out.layer))
 			m.lines = append(m.lines, v.Line)
 		}
+		if i := slices.IndexFunc(r.p.models, func(o *layerModel) bool { return o.id == m.id }); i >= 0 && m.id != "" {
+			r.bad(v, "%s is there twice: line %d has it, too", clip(m.id), r.p.models[i].line)
+		}
 		r.finish(m)
 		r.p.models = append(r.p.models, m)
 	})

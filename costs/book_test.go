@@ -244,6 +244,10 @@ func TestBadPriceFiles(t *testing.T) {
 		return "providers:\n  a:\n    models:\n      - id: m\n        rows:\n          - " + s
 	}
 	check("providers: [", "p:1: did not find expected node content")
+	check("providers: {a: [}", "p:1: did not find expected node content")
+	check("currency: USD\n---\nproviders: {}", "p:2: a second document: want one")
+	check("a: \x00", "p: control characters are not allowed")
+	check(row("{prices: {input: 1}}\n      - {id: M, rows: [{prices: {input: 2}}]}"), "p:7: m is there twice: line 4 has it, too")
 	check("x: 1", `p:1: unknown key "x" in the file`)
 	check("provider: {}", `p:1: unknown key "provider" in the file (did you mean "providers"?)`)
 	check("currency: EUR", `p:1: unknown currency "EUR": prices are in USD`)

@@ -1,7 +1,10 @@
 package costs
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -63,26 +66,51 @@ func lineOf(n *yaml.Node) int {
 	return n.Line
 }
 
+// parseYAML parses a text into its document, and tells of a second one, which
+// nobody would read. A parser that gives up must not end a running server.
+func parseYAML(text []byte) (doc, second *yaml.Node, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the parser gave up: %v", v)
+		}
+	}()
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	doc, second = &yaml.Node{}, &yaml.Node{}
+	if err = dec.Decode(doc); err == nil {
+		err = dec.Decode(second)
+	}
+	if errors.Is(err, io.EOF) {
+		return doc, nil, nil
+	}
+	return doc, second, err
+}
+
 // document parses a text into its root mapping; nil where there is none.
 func (y *yamlReader) document(text []byte) *yaml.Node {
 	if len(text) > maxLayerFile {
 		y.bad(nil, "larger than %d bytes", maxLayerFile)
 		return nil
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		var line int
+	doc, second, err := parseYAML(text)
+	switch {
+	case err != nil:
+		line := 1 // of which the parser says none
 		what := strings.TrimPrefix(err.Error(), "yaml: ")
 		if _, scan := fmt.Sscanf(what, "line %d:", &line); scan == nil {
 			_, what, _ = strings.Cut(what, ": ")
+		} else if strings.Contains(what, "anchor") || strings.Contains(what, "control characters") {
+			line = 0 // it may be any
 		}
 		y.bad(&yaml.Node{Line: line}, "%s", what)
+		return nil
+	case second != nil:
+		y.bad(second, "a second document: want one")
 		return nil
 	}
 	if len(doc.Content) == 0 {
 		return nil
 	}
-	if nodes := countNodes(&doc, 0); nodes > maxLayerNodes {
+	if nodes := countNodes(doc, 0); nodes > maxLayerNodes {
 		y.bad(nil, "too many values, aliases included")
 		return nil
 	}
