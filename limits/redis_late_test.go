@@ -219,3 +219,40 @@ return out`
 		}
 	})
 }
+
+// TestRedisExposureAnew: what is known after a repair is what the next
+// exposure is on top of, be the repair a moment ago.
+func TestRedisExposureAnew(t *testing.T) {
+	server := redistest.Start(t)
+	repairs := make(chan func(), 16)
+	r := openFaulty(t, server.URL, RedisOptions{Recovered: func(done func()) { repairs <- done }})
+	(<-repairs)() // a new server
+	budget := &Limit{Scope: Key, Dimension: USD, Amount: 100 * Dollar, Period: Month, Exposure: Dollar}
+	spend := func(usd int64) Decision {
+		d := r.Reserve(context.Background(), &Demand{Project: "p", Rules: []Rule{rule(budget, "a")}, Use: Use{USD: usd}})
+		r.Settle(d.Hold, Use{USD: usd})
+		return d
+	}
+	since, _ := budget.Span(time.Now())
+	server.Kill()
+	server.Restart()
+	if d := spend(Dollar); d.Refused != nil || d.Hold.far != nil {
+		t.Fatalf("the whole exposure: refused by %v, decided by Redis: %v", d.Refused, d.Hold.far != nil)
+	}
+	if d := spend(1); d.Refused != budget || d.Why != Failing {
+		t.Fatalf("beyond the exposure: refused by %v, why %v", d.Refused, d.Why)
+	}
+	done := <-repairs
+	if err := r.Correct(context.Background(), budget, since, []Sum{{Project: "p", Value: "a", USD: Dollar}}); err != nil {
+		t.Fatal(err)
+	}
+	done()
+	if d := spend(1); d.Refused != nil || d.Hold.far == nil {
+		t.Fatalf("after the repair: refused by %v, decided by Redis: %v", d.Refused, d.Hold.far != nil)
+	}
+	server.Pause()
+	defer server.Resume()
+	if d := spend(Dollar / 2); d.Refused != nil || d.Hold.far != nil {
+		t.Errorf("a step that failed after the repair: refused by %v, decided by Redis: %v", d.Refused, d.Hold.far != nil)
+	}
+}

@@ -260,6 +260,7 @@ func (r *Redis) repaired(number uint64) {
 	r.mu.Lock()
 	ended := number == r.repair && !r.failing.Load() && r.repairing.CompareAndSwap(true, false)
 	if ended {
+		r.local.begin() // what is known now is the ledger's sum
 		r.since, r.why = time.Now(), ""
 	}
 	r.mu.Unlock()
