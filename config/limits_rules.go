@@ -83,7 +83,7 @@ func (l *Limit) measures() (names []string) {
 
 // The bounds of an entry's texts and times.
 const (
-	maxLimitText = 200 // bytes
+	maxLimitText = 120 // bytes: what is kept of a header or a name that a client sends
 	maxPatience  = 10 * time.Minute
 )
 

@@ -76,7 +76,7 @@ func TestBadCeilings(t *testing.T) {
 	check("{scope: key, concurrent: 5, action: queue, queue: 11m}", "limits[1].queue: want 1ms to 10m")
 	check("{scope: key, concurrent: 5, action: queue, queue: -1s}", "queue: want a duration")
 	check("{scope: global, value: x, concurrent: 5}", "limits[1].value: global has no values")
-	check("{scope: key, value: \"a\\nb\", concurrent: 5}", "limits[1].value: want a text of up to 200 bytes without control characters")
+	check("{scope: key, value: \"a\\nb\", concurrent: 5}", "limits[1].value: want a text of up to 120 bytes without control characters")
 	check("{scope: key, concurrent: 5, action: blok}", `(did you mean "block"?)`)
 	check("{scope: key, requests_per_second: 5}", `unknown key "requests_per_second"`)
 }
