@@ -42,6 +42,9 @@ func day(t *testing.T, s string) time.Time {
 		s = "2026-09-23"
 	}
 	at, err := time.Parse(time.DateOnly, s)
+	if len(s) > len(time.DateOnly) {
+		at, err = time.Parse(time.RFC3339, s)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +117,10 @@ func TestBugFamilyServiceTier(t *testing.T) {
 	family{
 		{"flex at twice its price: litellm#13810", "openai", "gpt-5.6-sol", "", `{"input_tokens":1000,"output_tokens":100}`, "tier=flex", "0.003"},
 		{"what was asked for beats what served: litellm#31837", "anthropic", "claude-sonnet-5", "", `{"input_tokens":1000000,"output_tokens":0,"service_tier":"standard"}`, "tier=batch", "2"},
+		{"DeepSeek's old names are its new model", "deepseek", "deepseek-chat", "2026-11-23T12:00:00Z", `{"prompt_tokens":100000,"prompt_cache_hit_tokens":80000,"prompt_cache_miss_tokens":20000,"completion_tokens":5000}`, "", "0.00624"},
+		{"and its peak hours", "deepseek", "deepseek-reasoner", "2026-11-23T02:00:00Z", `{"prompt_tokens":100000,"prompt_cache_hit_tokens":80000,"prompt_cache_miss_tokens":20000,"completion_tokens":5000}`, "", "0.01248"},
+		{"which had another price before", "deepseek", "deepseek-reasoner", "2025-10-01", `{"prompt_tokens":100000,"prompt_cache_hit_tokens":80000,"prompt_cache_miss_tokens":20000,"completion_tokens":5000}`, "", "0.00994"},
+		{"and another before that", "deepseek", "deepseek-reasoner", "2025-05-01T12:00:00Z", `{"prompt_tokens":100000,"prompt_cache_hit_tokens":80000,"prompt_cache_miss_tokens":20000,"completion_tokens":5000}`, "", "0.03315"},
 		{"dated names lack the tier: litellm#37046", "openai", "gpt-5.6-sol-2026-07-01", "", `{"input_tokens":1000,"output_tokens":0}`, "tier=priority", "0.008"},
 		{"reasoning at the standard rate: litellm#35925", "openai", "gpt-5.6-sol", "", `{"input_tokens":0,"output_tokens":1000,"output_tokens_details":{"reasoning_tokens":1000}}`, "tier=priority", "0.04"},
 		{"Anthropic's batch dropped: litellm#22086, #30558", "anthropic", "claude-opus-5", "", `{"input_tokens":1000,"output_tokens":100,"service_tier":"batch"}`, "", "0.00375"},
