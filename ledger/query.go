@@ -288,18 +288,7 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 		and(`EXISTS (SELECT 1 FROM attempts AS a, json_each(iif(a.usage = '', '{}', a.usage)) AS u
 			WHERE a.call_id = calls.id AND u.key LIKE 'input_cache%' AND u.value > 0)`)
 	}
-	if query.Outcome != "" {
-		and("outcome = ?", string(query.Outcome))
-	}
-	if query.Outcome != "" && query.Outcome != OK || query.StatusMin >= 400 {
-		and("outcome <> 'ok'") // a reply below 400 that is whole is always ok
-	}
-	if query.StatusMin > 0 {
-		and("status >= ?", query.StatusMin)
-	}
-	if query.StatusMax > 0 {
-		and("status <= ?", query.StatusMax)
-	}
+	query.ended(and)
 	for name, value := range query.Tags {
 		and("tags <> '' AND EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND (? = '' OR value = ?))", name, value, value)
 	}
@@ -308,6 +297,22 @@ func (query *Query) statement(cursor string, n int) (string, []any) {
 		text += " WHERE " + strings.Join(where, " AND ")
 	}
 	return text + " ORDER BY id DESC LIMIT ?", append(args, n)
+}
+
+// ended adds the conditions on how calls ended.
+func (f *Filter) ended(and func(cond string, values ...any)) {
+	if f.Outcome != "" {
+		and("outcome = ?", string(f.Outcome))
+	}
+	if f.Outcome != "" && f.Outcome != OK || f.StatusMin >= 400 {
+		and("outcome <> 'ok'") // a reply below 400 that is whole is always ok
+	}
+	if f.StatusMin > 0 {
+		and("status >= ?", f.StatusMin)
+	}
+	if f.StatusMax > 0 {
+		and("status <= ?", f.StatusMax)
+	}
 }
 
 // isCached reports whether a vendor's cache had a part in an attempt.
