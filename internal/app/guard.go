@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,10 +17,26 @@ type guard struct {
 	limits.Limiter
 	unknown atomic.Pointer[map[*limits.Limit]*limits.Limit] // what each is until then; nil: all are known
 	wholes  atomic.Pointer[map[*limits.Limit]*limits.Limit] // whose parts they are: calls hold them for longer
+
+	mu    sync.Mutex // guards the following fields
+	met   map[metKey]*limits.Limit
+	grown map[*limits.Limit]*limits.Limit // whose parts those of met are that grew
 }
 
-// maxWholes bounds the parts that are remembered.
-const maxWholes = 4096
+// A metKey is a value that was met while its budget is not known. What the
+// Limiter had counted of it by then, Redis has from before or from other
+// processes: the exposure is on top of that.
+type metKey struct {
+	limit          *limits.Limit
+	project, value string
+}
+
+// maxWholes bounds the parts that are remembered, and maxMet the values that
+// are met; of others the exposure is all that they may spend.
+const (
+	maxWholes = 4096
+	maxMet    = 1 << 14
+)
 
 // guardWait is what a client is told to wait while a budget is closed.
 const guardWait = time.Second
@@ -27,6 +45,7 @@ const guardWait = time.Second
 func (g *guard) expect(unknown []*limits.Limit) {
 	if len(unknown) == 0 {
 		g.unknown.Store(nil)
+		g.forget(nil)
 		return
 	}
 	old, parts := g.unknown.Load(), make(map[*limits.Limit]*limits.Limit, len(unknown))
@@ -35,12 +54,7 @@ func (g *guard) expect(unknown []*limits.Limit) {
 			parts[l] = (*old)[l]
 			continue
 		}
-		part := *l
-		part.Amount, part.Soft = max(1, min(l.Amount, l.Exposure)), nil
-		if l.Exposure == 0 {
-			part.Amount = max(1, l.Amount/100)
-		}
-		parts[l] = &part
+		parts[l] = partOf(l, 0)
 	}
 	wholes := map[*limits.Limit]*limits.Limit{}
 	if old := g.wholes.Load(); old != nil && len(*old) < maxWholes {
@@ -51,6 +65,61 @@ func (g *guard) expect(unknown []*limits.Limit) {
 	}
 	g.wholes.Store(&wholes)
 	g.unknown.Store(&parts)
+	g.forget(parts)
+}
+
+// partOf is what of a budget may be spent where so much of it is known to be.
+func partOf(l *limits.Limit, spent int64) *limits.Limit {
+	part := *l
+	part.Amount, part.Soft = min(l.Amount, spent+max(1, cmp.Or(l.Exposure, l.Amount/100))), nil
+	return &part
+}
+
+// forget forgets the values of budgets that are known now.
+func (g *guard) forget(unknown map[*limits.Limit]*limits.Limit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.DeleteFunc(g.met, func(k metKey, _ *limits.Limit) bool { return unknown[k.limit] == nil })
+	if len(g.grown) >= maxMet {
+		clear(g.grown)
+	}
+}
+
+// part is what a budget is for a value until it is known.
+func (g *guard) part(part *limits.Limit, k metKey) *limits.Limit {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return cmp.Or(g.met[k], part)
+}
+
+// meet notes what a decision says of the values that it met for the first
+// time. It reports whether one of them is to be decided on again, by more.
+func (g *guard) meet(d *limits.Demand, partial *limits.Demand, out *limits.Decision) (again bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.met == nil {
+		g.met, g.grown = map[metKey]*limits.Limit{}, map[*limits.Limit]*limits.Limit{}
+	}
+	for i, r := range d.Rules {
+		part := partial.Rules[i].Limit
+		k := keyOfRule(d, &r)
+		if part == r.Limit || g.met[k] != nil || len(g.met) >= maxMet || out.Refused != nil && out.Refused != part {
+			continue
+		}
+		if out.Refused == part && out.Used > 0 {
+			part, again = partOf(r.Limit, out.Used), true
+			g.grown[part] = r.Limit
+		}
+		g.met[k] = part
+	}
+	return again
+}
+
+func keyOfRule(d *limits.Demand, r *limits.Rule) metKey {
+	if r.Limit.Scope.Shared() {
+		return metKey{r.Limit, "", r.Value}
+	}
+	return metKey{r.Limit, d.Project, r.Value}
 }
 
 // count is how many are not known.
@@ -67,23 +136,38 @@ func (g *guard) Reserve(ctx context.Context, d *limits.Demand) limits.Decision {
 	if unknown == nil {
 		return g.Limiter.Reserve(ctx, d)
 	}
-	partial := *d
-	partial.Rules = make([]limits.Rule, len(d.Rules))
+	for range limits.MaxRules {
+		partial, closed := g.partial(*unknown, d)
+		if closed != nil {
+			return *closed
+		}
+		out := g.Limiter.Reserve(ctx, partial)
+		if !g.meet(d, partial, &out) {
+			g.restore(&out)
+			return out
+		}
+	}
+	return g.Limiter.Reserve(ctx, d) // all of its budgets have grown, each once
+}
+
+// partial is a demand on what budgets are until they are known; closed is the
+// refusal by one that lets nothing through then.
+func (g *guard) partial(unknown map[*limits.Limit]*limits.Limit, d *limits.Demand) (partial *limits.Demand, closed *limits.Decision) {
+	p := *d
+	p.Rules = make([]limits.Rule, len(d.Rules))
 	for i, r := range d.Rules {
-		if part := (*unknown)[r.Limit]; part != nil && r.Limit.Blocks() {
+		if part := unknown[r.Limit]; part != nil && r.Limit.Blocks() {
 			switch r.Limit.OnFailure {
 			case limits.Closed:
-				return limits.Decision{Refused: r.Limit, Value: r.Value, Asked: d.USD, Wait: guardWait, Why: limits.Failing}
+				return nil, &limits.Decision{Refused: r.Limit, Value: r.Value, Asked: d.USD, Wait: guardWait, Why: limits.Failing}
 			case limits.Open: // what is counted so far is not known to be all
 			default:
-				r.Limit = part
+				r.Limit = g.part(part, keyOfRule(d, &r))
 			}
 		}
-		partial.Rules[i] = r
+		p.Rules[i] = r
 	}
-	out := g.Limiter.Reserve(ctx, &partial)
-	g.restore(&out)
-	return out
+	return &p, nil
 }
 
 // TopUp is Limiter's.
@@ -96,11 +180,9 @@ func (g *guard) TopUp(ctx context.Context, h limits.Hold, more, most limits.Use)
 // Status is Limiter's.
 func (g *guard) Status(ctx context.Context) ([]limits.Standing, error) {
 	list, err := g.Limiter.Status(ctx)
-	if wholes := g.wholes.Load(); wholes != nil {
-		for i := range list {
-			if l := (*wholes)[list[i].Limit]; l != nil {
-				list[i].Limit, list[i].Remaining = l, max(0, l.Amount-list[i].Used)
-			}
+	for i := range list {
+		if l := g.whole(list[i].Limit); l != nil {
+			list[i].Limit, list[i].Remaining = l, max(0, l.Amount-list[i].Used)
 		}
 	}
 	return list, err
@@ -108,23 +190,35 @@ func (g *guard) Status(ctx context.Context) ([]limits.Standing, error) {
 
 // restore names the limits themselves in a decision on parts of them.
 func (g *guard) restore(d *limits.Decision) {
-	wholes := g.wholes.Load()
-	if wholes == nil {
+	if g.wholes.Load() == nil {
 		return
 	}
-	whole := *wholes
-	if l := whole[d.Refused]; l != nil {
+	if l := g.whole(d.Refused); l != nil {
 		d.Refused = l
 		if d.Why != limits.Unpriced && d.Used+d.Asked <= l.Amount {
 			d.Why, d.Wait = limits.Failing, guardWait
 		}
 	}
-	if l := whole[d.Over]; l != nil {
+	if l := g.whole(d.Over); l != nil {
 		d.Over = l
 	}
 	for i := range d.Tightest {
-		if l := whole[d.Tightest[i].Limit]; l != nil {
+		if l := g.whole(d.Tightest[i].Limit); l != nil {
 			d.Tightest[i].Limit = l
 		}
 	}
+}
+
+// whole is the limit that a part is of; nil: it is none.
+func (g *guard) whole(part *limits.Limit) *limits.Limit {
+	wholes := g.wholes.Load()
+	if part == nil || wholes == nil {
+		return nil
+	}
+	if l := (*wholes)[part]; l != nil {
+		return l
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.grown[part]
 }

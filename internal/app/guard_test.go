@@ -61,3 +61,45 @@ func TestGuard(t *testing.T) {
 	check(limits.Limit{OnFailure: limits.Closed, Action: limits.Warn}, three, 3, limits.Failing)
 	check(limits.Limit{Exposure: 4 * cent}, []int64{2 * limits.Dollar}, 0, limits.Spent) // it would be refused anyway
 }
+
+// TestGuardOnRedis: what is counted already, by other processes or before this
+// one was there, is no reason to refuse: the exposure is on top of it.
+func TestGuardOnRedis(t *testing.T) {
+	const cent = limits.Dollar / 100
+	now := time.Unix(1_790_000_000, 0)
+	l := &limits.Limit{Scope: limits.Customer, Dimension: limits.USD, Period: limits.Month, Amount: limits.Dollar, Exposure: 4 * cent}
+	day := &limits.Limit{Scope: limits.Global, Dimension: limits.USD, Period: limits.Day, Amount: limits.Dollar, Exposure: 8 * cent}
+	g := &guard{Limiter: limits.NewMemory(limits.Options{Now: func() time.Time { return now }})}
+	spend := func(value string, usd int64) limits.Decision {
+		d := g.Reserve(t.Context(), &limits.Demand{Project: "p", Use: limits.Use{USD: usd}, Rules: []limits.Rule{
+			{Limit: l, Name: l.Name(), Value: value}, {Limit: day, Name: day.Name()},
+		}})
+		g.Settle(d.Hold, limits.Use{USD: usd})
+		return d
+	}
+	spend("acme", 50*cent)
+	g.expect([]*limits.Limit{l, day})
+	for i, admitted := range []bool{true, true, false} {
+		d := spend("acme", 2*cent)
+		if (d.Refused == nil) != admitted || !admitted && (d.Refused != l || d.Why != limits.Failing || d.Used != 54*cent) {
+			t.Errorf("call %d: %+v", i, d)
+		}
+		if s := d.Tightest[limits.USD]; s.Limit != l && s.Limit != day {
+			t.Errorf("call %d: the tightest is %+v", i, s.Limit)
+		}
+	}
+	for i, admitted := range []bool{true, true, false} {
+		if d := spend("hooli", 2*cent); (d.Refused == nil) != admitted {
+			t.Errorf("of another value, call %d: %+v", i, d)
+		}
+	}
+	list, err := g.Status(t.Context())
+	for _, s := range list {
+		if s.Limit != l && s.Limit != day {
+			t.Errorf("it stands as %+v", s.Limit)
+		}
+	}
+	if g.expect(nil); err != nil || spend("acme", 40*cent).Refused != nil || len(g.met) > 0 {
+		t.Errorf("once it is known: refused, or %d values are remembered (%v)", len(g.met), err)
+	}
+}
