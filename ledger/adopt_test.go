@@ -18,22 +18,25 @@ import (
 // often is how often tests look at the spools of others.
 const often = 5 * time.Millisecond
 
-// leave records calls in a spool of a store as a process that dies: some
-// ended, one open, one with bodies and one kept response.
+// leave records calls in a spool of a store as a process that dies before it
+// has shipped any: some ended, one open, one with bodies and one kept response.
 func leave(t *testing.T, db *sqldb.DB, dir string, ended int) (open, withBodies *Call, kept *Response) {
 	t.Helper()
 	r := openRecorder(t, RecorderOptions{Dir: dir, DB: db, adoptEvery: time.Hour})
 	eventually(t, "the spool is known", func() bool { return countRows(t, db, "spools WHERE dir = '"+dir+"'") == 1 })
+	r.stopOnce.Do(func() {
+		close(r.stop)
+		r.workers.Wait()
+	})
 	for range ended {
 		recordAll(t, r, testCall(callID()))
 	}
 	open, withBodies, kept = testCall(callID()), testCall(callID()), testResponse(responseID(), "", "a")
 	recordAll(t, r, withBodies)
 	r.Bodies(&Bodies{CallID: withBodies.ID, At: time.Now(), Request: []byte("asked"), Response: []byte("said")})
-	if err := errors.Join(openResponses(t, r).Keep(kept), r.Opened(open)); err != nil {
+	if err := errors.Join(openResponses(t, r).Keep(kept), r.Opened(open), r.spool.close()); err != nil {
 		t.Fatal(err)
 	}
-	crash(t, r)
 	return open, withBodies, kept
 }
 
