@@ -137,6 +137,9 @@ func (f *reportFlags) input(now time.Time) (*costreport.Input, error) {
 		if !ok || name == "" || value == "" {
 			return nil, &failure{code: 2, err: fmt.Errorf("read --where: want GROUP=VALUE, got %q", w)}
 		}
+		if other, twice := in.Where[name]; twice && other != value {
+			return nil, &failure{code: 2, err: fmt.Errorf("read --where: no call has both %s=%s and %s=%s", name, other, name, value)}
+		}
 		in.Where[name] = value
 	}
 	if f.budget != "" {
