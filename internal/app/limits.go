@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"weir/alerts"
@@ -53,7 +54,7 @@ func (a *App) limitsFace() console.Limits {
 
 // limits are how the limits stand that are in use, for the console.
 func (a *App) limits(ctx context.Context) (out []console.Limit, err error) {
-	list, err := a.proxy.Limits(ctx)
+	list, err := a.standings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,24 @@ func (a *App) limits(ctx context.Context) (out []console.Limit, err error) {
 		out = append(out, standing(&list[i]))
 	}
 	return out, nil
+}
+
+// standings are how the limits stand that are in effect, and those that are not
+// any more as long as calls under way hold something of them: counts outlive
+// their limits.
+func (a *App) standings(ctx context.Context) ([]limits.Standing, error) {
+	list, err := a.proxy.Limits(ctx)
+	general, own := map[string]bool{}, map[budgetKey]bool{}
+	for _, c := range *a.ceilings.list.Load() {
+		own[keyOf(c.Limit)] = true
+		if c.Value == "" || c.Scope == limits.Key || c.Scope == limits.Project { // which may be named
+			general[c.Name()] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(s limits.Standing) bool {
+		name := s.Limit.Name()
+		return s.Reserved == 0 && !general[name] && !own[budgetKey{name, s.Value}]
+	}), err
 }
 
 func standing(s *limits.Standing) console.Limit {
@@ -86,7 +105,7 @@ func standing(s *limits.Standing) console.Limit {
 // budgets are how the budgets stand in their periods: those that are in use,
 // and those of one value or of all calls that are not yet.
 func (a *App) budgets(ctx context.Context) (out []console.Budget, err error) {
-	list, err := a.proxy.Limits(ctx)
+	list, err := a.standings(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -145,3 +145,34 @@ func TestBudgetsAPI(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestStatusOfLimitsInEffect: who has taken a limit back, or put one of another
+// zone in its place, does not see it stand.
+func TestStatusOfLimitsInEffect(t *testing.T) {
+	h := start(t, pricedMock+"limits: [{scope: customer, usd_per_month: $1}]\n")
+	stands := func(want ...string) {
+		t.Helper()
+		if status, body := h.chat("mock/gpt-4o-mini", "X-Weir-Customer", "acme"); status != 200 {
+			t.Fatal(body)
+		}
+		text := h.admin("GET", "limits", "", 200)
+		for _, id := range want {
+			if !strings.Contains(text, `"id":"`+id+`"`) {
+				t.Errorf("no %s in %s", id, text)
+			}
+		}
+		if n := strings.Count(text, `"id":`); n != len(want) {
+			t.Errorf("%d limits stand, want %d: %s", n, len(want), text)
+		}
+	}
+	stands("customer usd_per_month acme")
+	h.admin("POST", "limits", `{"scope":"customer","requests_per_day":5}`, 201)
+	h.admin("POST", "limits", `{"scope":"customer","usd_per_month":1,"zone":"Asia/Tokyo"}`, 201)
+	stands("customer requests_per_day acme", "customer usd_per_month Asia/Tokyo acme")
+	if text := h.admin("GET", "budgets", "", 200); strings.Count(text, `"id":`) != 1 {
+		t.Error(text)
+	}
+	h.admin("DELETE", "limits/"+url.PathEscape("customer usd_per_month Asia/Tokyo"), "", 200)
+	h.admin("DELETE", "limits/"+url.PathEscape("customer requests_per_day"), "", 200)
+	stands("customer usd_per_month acme")
+}
