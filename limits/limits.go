@@ -314,7 +314,8 @@ func (d *Decision) Reason() string {
 	wait := d.Wait.Round(time.Millisecond).String()
 	switch {
 	case d.Why == Unpriced:
-		return "The price of this call is not known, and the budget" + of + " (" + l.Measure() + ") admits only calls whose price is known."
+		return "The price of this call is not known, and the budget" + of + " (" + l.Measure() + ") admits only calls whose price is known. " +
+			"Who runs this Weir can tell it the price (docs/prices.md), or what such a call counts (unpriced: of the budget)."
 	case d.Why == Failing:
 		return "What is left of the limit" + of + " on " + l.Measure() + " is not known at the moment. Try again in " + wait + "."
 	case l.Dimension == Concurrent:

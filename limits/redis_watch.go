@@ -112,6 +112,9 @@ func (r *Redis) hello(ctx context.Context, patience time.Duration) error {
 	r.replicas.Store(max(1, replicas))
 	if other && !r.failing.Load() {
 		ask := r.mistrust("the server has lost its data, or is a new one")
+		if r.recovered != nil {
+			r.log.Info("Redis has no counts of before: budgets are decided on in this process until the ledger has corrected them")
+		}
 		r.tell()
 		ask()
 	}
