@@ -209,8 +209,12 @@ func (x *comparison) printEffect(cmd *cobra.Command, f rowFlags) error {
 	}
 	rows := 0
 	costs.Changes(x.old, x.now, func(costs.RowChange) bool { rows++; return true })
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s -> %s: %s differ, effect since %s: $%s\n",
-		x.old.Version(), x.now.Version(), counted(rows, "row"), since.UTC().Format(time.DateOnly), total)
+	differs := "differ"
+	if rows == 1 {
+		differs = "differs"
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s -> %s: %s %s, effect since %s: $%s\n",
+		x.old.Version(), x.now.Version(), counted(rows, "row"), differs, since.UTC().Format(time.DateOnly), total)
 	return printRows(cmd.OutOrStdout(), f, effectColumns, all(list[:min(len(list), f.limit)]))
 }
 
@@ -306,7 +310,12 @@ func dropPrices(cmd *cobra.Command) error {
 		return err
 	}
 	path := app.BasePrices(c)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err = os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = fmt.Fprintln(cmd.ErrOrStderr(), "nothing to drop: the vendored prices are those in use")
+		return err
+	}
+	if err != nil {
 		return fmt.Errorf("drop prices: %w", err)
 	}
 	_, err = fmt.Fprintf(cmd.ErrOrStderr(), "dropped: %s. A running Weir goes back when it reloads (SIGHUP)\n", path)
