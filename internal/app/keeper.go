@@ -189,7 +189,7 @@ func (k *keeper) round(ctx context.Context, all bool) (took time.Duration, err e
 		wanted[l] = true
 	}
 	var errs []error
-	sums := spentSums{calls: k.calls, known: map[ledger.SpentQuery][]limits.Sum{}}
+	sums := spentSums{calls: k.calls, known: map[ledger.SpentQuery][]limits.Sum{}, late: len(k.known) == 0} // a start does not wait for that
 	for _, g := range grouped(list) {
 		mine := map[*limits.Limit]bool{}
 		for _, l := range g {
@@ -310,7 +310,7 @@ func (k *keeper) correct(ctx context.Context, group []*limits.Limit, wanted map[
 				return err
 			}
 		}
-		if err := k.lower(ctx, zone, q.Since, list); err != nil {
+		if err := k.lower(ctx, zone, q.Since, list, sums); err != nil {
 			return err
 		}
 	}
@@ -345,9 +345,16 @@ func (k *keeper) apply(ctx context.Context, l *limits.Limit, since time.Time, li
 
 // lower brings down what calls have left on a shared Redis that were never
 // settled: their processes died.
-func (k *keeper) lower(ctx context.Context, group []*limits.Limit, since time.Time, list []limits.Sum) error {
+func (k *keeper) lower(ctx context.Context, group []*limits.Limit, since time.Time, list []limits.Sum, sums *spentSums) error {
 	same := func(l *limits.Limit) bool { return l.Ceiling == group[0].Ceiling }
 	if k.app.redis == nil || len(list) >= ledger.MaxSpent || slices.IndexFunc(group, func(l *limits.Limit) bool { return !same(l) }) >= 0 {
+		return nil
+	}
+	if !sums.late && !sums.shipped {
+		sums.shipped = k.app.ships(ctx)
+		sums.late = !sums.shipped
+	}
+	if sums.late {
 		return nil
 	}
 	_, err := k.app.redis.Lower(ctx, group[0], since, list)
@@ -407,8 +414,21 @@ func (k *keeper) names(ctx context.Context, scope limits.Scope) (map[string]stri
 
 // spentSums are the ledger's, each asked for once in a round.
 type spentSums struct {
-	calls *ledger.Calls
-	known map[ledger.SpentQuery][]limits.Sum
+	calls         *ledger.Calls
+	known         map[ledger.SpentQuery][]limits.Sum
+	shipped, late bool // whether the store takes calls at the moment; neither: it was not asked
+}
+
+// shipPatience is how long what was recorded may take into the store where it
+// is said that the store is up to date.
+const shipPatience = time.Second
+
+// ships reports whether the store takes calls: where it does not, other
+// processes have spent what it does not know either, and no sum is lowered by it.
+func (a *App) ships(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, shipPatience)
+	defer cancel()
+	return a.Flush(ctx) == nil
 }
 
 func (s *spentSums) of(ctx context.Context, q ledger.SpentQuery) ([]limits.Sum, error) {

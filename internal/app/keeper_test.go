@@ -1,6 +1,7 @@
 package app
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -217,4 +218,31 @@ func TestUnknownAtStart(t *testing.T) {
 	if status, body := h.chat("mock/gpt-4o-mini"); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
+}
+
+// TestShips: a store that takes no calls knows less than was spent, so that no
+// sum on Redis is lowered by it.
+func TestShips(t *testing.T) {
+	h := start(t, pricedMock+"limits: [{scope: global, usd_per_month: $1}]\n")
+	chat := func() {
+		t.Helper()
+		if status, body := h.chat("mock/gpt-4o-mini"); status != 200 {
+			t.Fatal(body)
+		}
+	}
+	chat()
+	if !h.ships(t.Context()) {
+		t.Error("the store takes calls, and is not up to date within a second")
+	}
+	err := h.DB().Write(t.Context(), func(*sql.Tx) error {
+		chat()
+		if h.ships(t.Context()) {
+			t.Error("the store is locked, and is said to be up to date")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("the store is up to date again", func() bool { return h.ships(t.Context()) })
 }
