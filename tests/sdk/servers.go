@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -108,8 +109,9 @@ func (s *suite) mock(ctx context.Context, name string, flags ...string) (*proces
 }
 
 // gateway starts weir serve in front of an upstream and returns it with its
-// configuration's file. apiKey is what its providers have configured.
-func (s *suite) gateway(ctx context.Context, name, auth, upstream, apiKey string) (*process, string, error) {
+// configuration's file. apiKey is what its providers have configured, more is
+// added to the configuration.
+func (s *suite) gateway(ctx context.Context, name, auth, upstream, apiKey string, more ...string) (*process, string, error) {
 	data, err := freeAddr()
 	if err != nil {
 		return nil, "", err
@@ -120,7 +122,7 @@ func (s *suite) gateway(ctx context.Context, name, auth, upstream, apiKey string
 	}
 	file := filepath.Join(s.dir, name+".yaml")
 	text := fmt.Sprintf(gatewayConfig, data, admin, auth, filepath.Join(s.dir, name), upstream, apiKey)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text+strings.Join(more, "")), 0o600); err != nil {
 		return nil, "", err
 	}
 	p, err := s.start(ctx, "weir-"+name, data, "serve", "--config", file)

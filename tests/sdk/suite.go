@@ -62,7 +62,10 @@ func (s *suite) run(ctx context.Context) error {
 	if err := s.through(ctx, "off"); err != nil {
 		return err
 	}
-	return s.through(ctx, "keys")
+	if err := s.through(ctx, "keys"); err != nil {
+		return err
+	}
+	return s.spent(ctx)
 }
 
 // phase runs all programs against a server.
