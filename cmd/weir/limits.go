@@ -123,6 +123,9 @@ func newLimitsStatusCommand() *cobra.Command {
 			tellStore(cmd.Context(), cmd.ErrOrStderr(), c)
 			list, err := standings(cmd.Context(), c)
 			if err != nil {
+				if answer, ok := errors.AsType[*answerError](err); ok && answer.status != http.StatusUnauthorized {
+					return fmt.Errorf("ask the running Weir at %s: %w", c.Admin.Listen, err)
+				}
 				if errors.Is(err, syscall.ECONNREFUSED) {
 					err = errors.New("none answers there")
 				}
@@ -177,10 +180,28 @@ func askRunning(ctx context.Context, c *config.Config, path string, into any) er
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s", resp.Status)
+		return newAnswerError(resp)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
 		return fmt.Errorf("read its answer: %w", err)
 	}
 	return nil
 }
+
+// An answerError is what the running Weir says in place of what it was asked for.
+type answerError struct {
+	status int
+	text   string
+}
+
+func newAnswerError(resp *http.Response) *answerError {
+	var body struct{ Error struct{ Message string } }
+	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&body) // what is not a Weir's says its status alone
+	e := &answerError{resp.StatusCode, "it answers " + resp.Status}
+	if body.Error.Message != "" {
+		e.text += ": " + body.Error.Message
+	}
+	return e
+}
+
+func (e *answerError) Error() string { return e.text }
