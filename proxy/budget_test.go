@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/costs"
+	"weir/ledger"
 	"weir/limits"
 	"weir/proxy/wire"
 )
@@ -348,4 +349,42 @@ func TestEstimatesAtTheHighestPrice(t *testing.T) {
 	check("openai", "gpt-4o", 1000, "priority", "0.02125")     // × 1.7
 	check("openai", "gpt-4o", 1000, "flex", "0.0125")          // which it may be refused
 	check("anthropic", "claude-opus-4-5", 1000, "", "0.03125") // all of the input written to the cache: × 1.25
+}
+
+// BenchmarkAdmit is what limits of four dimensions, a budget among them, cost a
+// call: the search for its target, its estimate, the decision, the settlement.
+func BenchmarkAdmit(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		list []*limits.Limit
+	}{
+		{"none", nil},
+		{"rates", []*limits.Limit{perMinute(limits.Requests, 1e12), perMinute(limits.Tokens, 1e15), slotsOf(1e6)}},
+		{"rates and a budget", []*limits.Limit{
+			{Scope: limits.Customer, Dimension: limits.Requests, Amount: 1e12, Window: time.Minute},
+			{Scope: limits.Customer, Dimension: limits.Tokens, Amount: 1e15, Window: time.Minute},
+			slotsOf(1e6), budgetOf(limits.MaxUSD, limits.Customer),
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			st, err := newState(Settings{Providers: []ProviderSettings{pricedAt("p", "http://127.0.0.1:1")}, Prices: costs.Builtin(), Limits: c.list}, nil, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := &Proxy{limits: limits.NewMemory(limits.Options{}), metrics: NewMetrics(nil), pricedAt: func(t time.Time) time.Time { return t }}
+			p.state.Store(st)
+			r, _ := http.NewRequest("POST", "/v1/chat/completions", nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				x := &Exchange{
+					ID: "call_1", state: st, Model: "p/gpt-4o", estimate: 1000, exact: true, Caller: Caller{Customer: "acme"},
+					call: &ledger.Call{Outcome: ledger.OK}, Endpoint: wire.Endpoint{API: wire.Chat, Dialect: wire.OpenAI, Metered: true},
+				}
+				if err := p.limit(r, x); err != nil {
+					b.Fatal(err)
+				}
+				p.settleLimits(x)
+			}
+		})
+	}
 }
