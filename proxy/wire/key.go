@@ -15,6 +15,7 @@ const (
 	keyMaxCompletionTokens
 	keyMaxOutputTokens
 	keyN
+	keyBestOf
 	keyUser
 	keySafetyIdentifier
 	keyMetadata
@@ -160,6 +161,7 @@ var keyNames = [numKeys]string{
 	keyMaxCompletionTokens:       "max_completion_tokens",
 	keyMaxOutputTokens:           "max_output_tokens",
 	keyN:                         "n",
+	keyBestOf:                    "best_of",
 	keyUser:                      "user",
 	keySafetyIdentifier:          "safety_identifier",
 	keyMetadata:                  "metadata",

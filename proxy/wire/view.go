@@ -18,7 +18,7 @@ type View struct {
 	Stream       bool
 	IncludeUsage bool  // the client asked for usage in the stream itself
 	MaxOutput    int64 // tokens; 0: not given
-	N            int64 // choices asked for; 0: not given
+	N            int64 // choices asked for, or made to choose from (best_of); 0: not given
 	ServiceTier  string
 	User         string            // OpenAI user or safety_identifier, Anthropic metadata.user_id
 	Metadata     map[string]string // the string values, at most maxMetadata
@@ -166,7 +166,7 @@ func (r *viewReader) beginMember(s *scanner) int {
 		return maxModelLen
 	case keySpeed, keyInferenceGeo:
 		return maxWord
-	case keyStream, keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens, keyN, keyTruncation:
+	case keyStream, keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens, keyN, keyBestOf, keyTruncation:
 		return 32
 	case keyWeir:
 		root.weirFirst = root.members == 0
@@ -265,8 +265,8 @@ func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) e
 		v.Previous = text(raw)
 	case keyMaxTokens, keyMaxCompletionTokens, keyMaxOutputTokens:
 		v.MaxOutput = max(v.MaxOutput, integer(raw))
-	case keyN:
-		v.N = integer(raw)
+	case keyN, keyBestOf: // what is not the best is billed, too
+		v.N = max(v.N, integer(raw))
 	case keyWeir:
 		v.Weir, v.root.weirSet = span, true
 		v.root.weirTo = span.End
@@ -285,7 +285,7 @@ func (r *viewReader) member(s *scanner, kind valueKind, span Span, raw []byte) e
 func isActedOn(k key) bool {
 	switch k {
 	case keyModel, keyStream, keyStreamOptions, keyWeir, keyMaxTokens, keyMaxCompletionTokens,
-		keyMaxOutputTokens, keyN, keyMetadata, keyUser, keySafetyIdentifier, keyServiceTier,
+		keyMaxOutputTokens, keyN, keyBestOf, keyMetadata, keyUser, keySafetyIdentifier, keyServiceTier,
 		keyPreviousResponseID, keyInputFileID:
 		return true
 	}

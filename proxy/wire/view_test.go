@@ -168,6 +168,7 @@ func TestView(t *testing.T) {
 	check(Generate, `{"generation_config":{"max_output_tokens":7}}`, "max", maxOut, int64(7))
 	n := func(v View) any { return v.N }
 	check(Chat, `{"n":3}`, "n", n, int64(3))
+	check(Completions, `{"best_of":5,"n":2}`, "n", n, int64(5))
 	check(Generate, `{"generationConfig":{"candidateCount":2}}`, "n", n, int64(2))
 	user := func(v View) any { return v.User }
 	check(Chat, `{"user":"a"}`, "user", user, "a")
