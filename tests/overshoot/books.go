@@ -22,11 +22,9 @@ type books struct {
 	refused     int   // rows of refusals
 	interrupted int
 	spent       int64 // each attempt rounded up, as the limits count
-	exact       costs.Money
 	unknown     int64 // attempts of unknown cost
 	limiter     standing
 	bound       int64 // how far the budget may be passed
-	underWay    int   // calls that were under way at the last admission
 	smallest    int64 // what the smallest request was held at
 	missing     []string
 	adopted     int // adoptions in the logs
@@ -61,8 +59,10 @@ func readBooks(ctx context.Context, r *run, limiter standing) (b *books, err err
 			b.missing = append(b.missing, fmt.Sprintf("%s is %q", id, seen[id]))
 		}
 	}
-	b.bound, b.underWay = r.bound(admitted)
-	b.bound += int64(b.outages) * (r.o.budget / 100) / 2 // the default exposure, for two processes together
+	b.bound = r.bound(admitted)
+	if r.apart > 0 || b.outages > 0 {
+		b.bound += r.o.budget / 100 * max(1, int64(b.outages)) // the default exposure, of all processes together
+	}
 	return b, err
 }
 
@@ -79,7 +79,6 @@ func (b *books) add(c *ledger.Call) {
 		b.attempts++
 		switch {
 		case a.Cost.Known:
-			b.exact = b.exact.Add(a.Cost.Money)
 			b.spent += up(a.Cost.Money)
 		case a.CostSource == ledger.CostUnpriced:
 			b.unknown++
@@ -107,7 +106,7 @@ const untold = 200 * time.Millisecond
 // the output that is expected of an unknown key (256 tokens, or the request's
 // own limit where that is lower) or, where the budget is strict, the request's
 // limit. So the bound is rather too large.
-func (r *run) bound(calls []*ledger.Call) (nano int64, underWay int) {
+func (r *run) bound(calls []*ledger.Call) (nano int64) {
 	var last time.Time
 	for _, c := range calls {
 		if c.Start.After(last) {
@@ -121,12 +120,11 @@ func (r *run) bound(calls []*ledger.Call) (nano int64, underWay int) {
 		if c.Outcome == ledger.Interrupted || ended.Before(last) && !cut {
 			continue // at its estimate, or settled by then
 		}
-		underWay++
 		if beyond := up(c.Cost.Money) - leastEstimate(c, r.strict); beyond > 0 {
 			nano += beyond
 		}
 	}
-	return nano, underWay
+	return nano
 }
 
 // leastEstimate is the least that a call was held at.

@@ -101,7 +101,7 @@ func startRedis(url, dir string) (*redisServer, error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	r.end()
-	return nil, errors.New("Redis does not answer")
+	return nil, errors.New("no answer from Redis")
 }
 
 func (r *redisServer) end() {
@@ -166,7 +166,6 @@ type cluster struct {
 	servers []*server
 	up      *upstream
 	key     string // the virtual key's token
-	keyID   string
 	client  *http.Client
 }
 
@@ -231,12 +230,8 @@ func (c *cluster) makeKey(ctx context.Context) (err error) {
 	if err := migrations.Up(ctx, db); err != nil {
 		return err
 	}
-	k, token, err := ledger.NewKeys(db, []byte(secret)).Create(ctx, "overshoot", ledger.KeySpec{Name: "overshoot", Project: "overshoot"})
-	if err != nil {
-		return err
-	}
-	c.key, c.keyID = token, k.ID
-	return nil
+	_, c.key, err = ledger.NewKeys(db, []byte(secret)).Create(ctx, "overshoot", ledger.KeySpec{Name: "overshoot", Project: "overshoot"})
+	return err
 }
 
 // A standing is how the budget stands, as the admin API says it.
@@ -259,24 +254,52 @@ func (c *cluster) standing(ctx context.Context) (out standing, err error) {
 		if s.cmd == nil {
 			continue
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.admin+"/api/v1/limits", nil)
-		if err != nil {
+		var list struct{ Data []standing }
+		if err := c.askAdmin(ctx, s, "/api/v1/limits", &list); err != nil {
 			return out, err
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := c.client.Do(req)
-		if err != nil {
-			return out, fmt.Errorf("ask for limits: %w", err)
-		}
-		text, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		var list struct{ Data []standing }
-		if err = errors.Join(err, json.Unmarshal(text, &list)); err != nil || resp.StatusCode != http.StatusOK || len(list.Data) != 1 {
-			return out, errors.Join(fmt.Errorf("ask for limits: %s %s", resp.Status, text), err)
+		if len(list.Data) != 1 {
+			return out, fmt.Errorf("%d budgets are in use, want one", len(list.Data))
 		}
 		return list.Data[0], nil
 	}
 	return out, errors.New("no process lives")
+}
+
+// apart asks the living processes how many decisions they took without Redis.
+func (c *cluster) apart(ctx context.Context) (n int64, err error) {
+	for _, s := range c.servers {
+		if s.cmd == nil {
+			continue
+		}
+		var store struct {
+			Local int64 `json:"local_decisions"`
+		}
+		if err := c.askAdmin(ctx, s, "/api/v1/limit-store", &store); err != nil {
+			return n, err
+		}
+		n += store.Local
+	}
+	return n, nil
+}
+
+// askAdmin reads an answer of a process's admin API.
+func (c *cluster) askAdmin(ctx context.Context, s *server, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.admin+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask for %s: %w", path, err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err = errors.Join(err, json.Unmarshal(text, into)); err != nil || resp.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("ask for %s: %s %s", path, resp.Status, text), err)
+	}
+	return nil
 }
 
 // settled waits until no call holds anything, the dead ones' leases have
@@ -330,7 +353,7 @@ func (c *cluster) left() string {
 }
 
 // stop ends the living processes: what they know is in the store then.
-func (c *cluster) stop(context.Context) (err error) {
+func (c *cluster) stop() (err error) {
 	c.client.CloseIdleConnections()
 	for _, s := range c.servers {
 		err = errors.Join(err, s.stop())

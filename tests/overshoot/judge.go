@@ -66,7 +66,7 @@ func (r *run) phantom(refusal int) int64 {
 	return max(0, r.gap)
 }
 
-const tableHead = "run  budget of        calls attempts refused  gone failed  killed   spent        passed by    bound        limiter-ledger  mended            back  Redis failed    s\n"
+const tableHead = "run  budget of        calls attempts refused  gone failed  killed   spent        passed by    bound        limiter-ledger  mended            back  apart outages    s\n"
 
 // line is the run's row of the table.
 func (r *run) line() string {
@@ -86,9 +86,9 @@ func (r *run) line() string {
 	if r.gap != 0 {
 		mended = fmt.Sprintf("%s in %.0fs", dollars(r.gap), r.repair.Seconds())
 	}
-	return fmt.Sprintf("%3d  %-16s %5d %8d %7d %5d %6d %7d  %11s  %11s  %11s  %14d  %-16s  %-4s  %12d  %3.0f\n",
+	return fmt.Sprintf("%3d  %-16s %5d %8d %7d %5d %6d %7d  %11s  %11s  %11s  %14d  %-16s  %-4s  %5d %7d  %3.0f\n",
 		r.n+1, kind, b.calls, b.attempts, len(l.refusals), l.aborted.Load(), l.failed.Load(), b.interrupted,
-		dollars(b.spent), dollars(b.spent-r.o.budget), dollars(b.bound), b.limiter.Used-b.spent, mended, back, b.outages, time.Since(r.began).Seconds())
+		dollars(b.spent), dollars(b.spent-r.o.budget), dollars(b.bound), b.limiter.Used-b.spent, mended, back, r.apart, b.outages, time.Since(r.began).Seconds())
 }
 
 // dollars writes billionths of a dollar.

@@ -124,6 +124,7 @@ type run struct {
 	books  *books
 	gap    int64         // by which the limiter stood above the ledger at first
 	repair time.Duration // how long that took to be mended
+	apart  int64         // decisions that the living processes took without Redis
 	broken []string      // laws that did not hold
 }
 
@@ -176,7 +177,10 @@ func (r *run) do(ctx context.Context) (err error) {
 	if standing, err = r.mend(ctx, standing); err != nil {
 		return err
 	}
-	if err := r.c.stop(ctx); err != nil {
+	if r.apart, err = r.c.apart(ctx); err != nil {
+		return err
+	}
+	if err := r.c.stop(); err != nil {
 		return err
 	}
 	if r.books, err = readBooks(ctx, r, standing); err != nil {
@@ -200,37 +204,47 @@ const mendTime = 8 * time.Minute
 // above it the clients come again for what that leaves of the budget.
 func (r *run) mend(ctx context.Context, st standing) (standing, error) {
 	began := time.Now()
-	for first := true; ; first = false {
+	st, gap, err := r.agree(ctx, st)
+	if err != nil || gap == 0 {
+		return st, err
+	}
+	r.gap, r.repair = gap, time.Since(began)
+	if gap < 0 {
+		return st, nil
+	}
+	r.load.again(ctx)
+	if st, err = r.c.settled(ctx); err == nil {
+		st, _, err = r.agree(ctx, st)
+	}
+	return st, err
+}
+
+// agree waits until the limiter and the ledger agree but for roundings, or for
+// mendTime. gap is what the limiter counted more at first.
+func (r *run) agree(ctx context.Context, st standing) (_ standing, gap int64, err error) {
+	for end, first := time.Now().Add(mendTime), true; time.Now().Before(end); first = false {
 		spent, calls, err := r.c.spent(ctx, r.scope)
 		if err != nil {
-			return st, err
+			return st, gap, err
 		}
 		off := st.Used - spent
 		if first {
-			r.gap = off
+			gap = off
 		}
-		if max(off, -off) <= 4*calls {
+		if max(off, -off) <= 4*calls { // each attempt is rounded up
 			if first {
-				r.gap = 0
-				return st, nil
+				gap = 0
 			}
 			break
 		}
-		if time.Since(began) > mendTime {
-			return st, nil // which is for judge to say
-		}
 		if sleep(ctx, time.Second); ctx.Err() != nil {
-			return st, ctx.Err()
+			return st, gap, ctx.Err()
 		}
 		if st, err = r.c.status(ctx); err != nil {
-			return st, err
+			return st, gap, err
 		}
 	}
-	r.repair = time.Since(began)
-	if r.gap > 0 {
-		r.load.again(ctx)
-	}
-	return r.c.settled(ctx)
+	return st, gap, nil
 }
 
 // kill ends a process once so many calls have been answered, and starts it

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"weir/internal/mockllm"
 	"weir/internal/tokens"
@@ -26,7 +25,6 @@ type upstream struct {
 	mock   *mockllm.Server
 	server *http.Server
 	ended  chan struct{}
-	asked  atomic.Int64
 
 	mu   sync.Mutex
 	dice *rand.Rand
@@ -100,7 +98,6 @@ const maxBody = 1 << 20
 
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
-		u.asked.Add(1)
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		var said struct {
 			Allowed int64 `json:"max_tokens"`
