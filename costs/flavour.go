@@ -115,7 +115,7 @@ func (f Flavour) Update(r *Reading, raw []byte) bool {
 	}
 	rules := f.rules()
 	rules.read(&o, r)
-	rules.facts(&o, r)
+	f.vendor.facts(&o, r)
 	if o.list != nil {
 		f.iterations(&o, r)
 	}

@@ -96,7 +96,7 @@ var trafficTiers = map[string]string{
 }
 
 // facts reads what is no count.
-func (r *flavourRules) facts(o *found, out *Reading) {
+func (v vendor) facts(o *found, out *Reading) {
 	for _, n := range tierPaths {
 		if w := o.word(n); len(w) > 0 && string(w) != "unspecified" {
 			out.Tier = intern(w)
@@ -115,28 +115,31 @@ func (r *flavourRules) facts(o *found, out *Reading) {
 	word(&out.Speed, nodeSpeed)
 	word(&out.Residency, nodeGeo)
 	word(&out.SearchContextSize, nodeSearchSize)
-	if m, ok := r.charge(o); ok {
+	if m, ok := v.charge(o); ok {
 		out.Charged, out.HasCharge = m, true
 	}
 }
 
-// charge is the provider's own charge:
-//   - xAI's cost_in_usd_ticks, of which 10^10 are a dollar;
-//   - DeepInfra's estimated_cost, Perplexity's cost.total_cost;
-//   - OpenRouter's cost, in dollars. Under a key of the caller's own it is the
-//     fee alone, and what the upstream charges comes on top.
-func (r *flavourRules) charge(o *found) (Money, bool) {
-	switch {
-	case o.is(nodeTicks):
+// charge is the vendor's own charge, of those that are known to send one in
+// dollars. A member of that name means anything elsewhere: credits, cents.
+func (v vendor) charge(o *found) (Money, bool) {
+	switch v {
+	case vendorXAI: // 10^10 ticks are a dollar
 		ticks := o.count[nodeTicks]
-		return MoneyOf(ticks/10, ticks%10*1e8), true
-	case o.is(nodeEstimated):
+		return MoneyOf(ticks/10, ticks%10*1e8), o.is(nodeTicks)
+	case vendorDeepInfra:
 		return dollars(o.word(nodeEstimated))
-	case o.is(nodeTotalCost):
+	case vendorPerplexity:
 		return dollars(o.word(nodeTotalCost))
-	case !o.is(nodeCost):
-		return Money{}, false
+	case vendorOpenRouter:
+		return openRouterCost(o)
 	}
+	return Money{}, false
+}
+
+// openRouterCost is in dollars. Under a key of the caller's own it is the fee
+// alone, and what the upstream charges comes on top.
+func openRouterCost(o *found) (Money, bool) {
 	cost, ok := dollars(o.word(nodeCost))
 	if ok && o.is(nodeByok) {
 		upstream, known := dollars(o.word(nodeUpstream))

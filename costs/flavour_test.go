@@ -74,6 +74,16 @@ func TestProvidersOwnCharge(t *testing.T) {
 	check("openrouter", `{"prompt_tokens":1,"cost":"0.1"}`, "")
 	check("openrouter", `{"prompt_tokens":1,"cost":1e400}`, "")
 	check("openai", `{"prompt_tokens":1}`, "")
+	// A figure of anyone else may be credits, cents or a total of something else.
+	for _, other := range []string{"", "openai", "local", "none", "a-private-server", "deepinfra", "perplexity", "x-ai"} {
+		check(other, `{"prompt_tokens":1,"cost":12}`, "")
+	}
+	for _, other := range []string{"", "openai", "together", "openrouter"} {
+		check(other, `{"prompt_tokens":1,"estimated_cost":0.3}`, "")
+		check(other, `{"prompt_tokens":1,"cost":{"total_cost":0.8}}`, "")
+		check(other, `{"prompt_tokens":1,"cost_in_usd_ticks":232856000}`, "")
+	}
+	check("OpenRouter", `{"prompt_tokens":1,"cost":0.95}`, "0.95")
 }
 
 // The golden cases' lines name what is billed; the leaves say the same.
