@@ -15,7 +15,7 @@ type upstreamFigures struct {
 	left *prometheus.Desc
 }
 
-// watchUpstreams adds them to the figures of a proxy.
+// watchUpstreams adds them to the figures of a proxy, and how many calls wait.
 func (m *Metrics) watchUpstreams(p *Proxy) {
 	if m.registry == nil {
 		return
@@ -23,6 +23,9 @@ func (m *Metrics) watchUpstreams(p *Proxy) {
 	m.registry.MustRegister(upstreamFigures{p, prometheus.NewDesc("weir_upstream_limit_left_ratio",
 		"The share that is left of a provider's own limit, by its word within the last hour; of its models the least.",
 		[]string{"provider", "measure"}, nil)})
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "weir_queued_calls", Help: "Calls that wait for room at a limit, of Weir's or of a provider's.",
+	}, func() float64 { return float64(p.Queued()) }))
 }
 
 // Describe implements prometheus.Collector.
