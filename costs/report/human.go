@@ -9,7 +9,8 @@ import (
 	"weir/costs"
 )
 
-// Cents is an amount for people. What is there but less than a cent is not $0.00.
+// Cents is an amount for people. What is there but less than a cent is not
+// $0.00; what is below nothing by less than a cent is told in digits that count.
 func Cents(m costs.Money) string {
 	nano, _ := size(m).Parts()
 	cents := nano / 1e7
@@ -20,10 +21,13 @@ func Cents(m costs.Money) string {
 	if m.Sign() < 0 {
 		sign = "-"
 	}
-	if cents == 0 && !m.IsZero() {
-		return sign + "<$0.01"
+	switch {
+	case cents > 0 || m.IsZero():
+		return fmt.Sprintf("%s$%s.%02d", sign, Count(cents/100), cents%100)
+	case m.Sign() < 0:
+		return small(m)
 	}
-	return fmt.Sprintf("%s$%s.%02d", sign, Count(cents/100), cents%100)
+	return "<$0.01"
 }
 
 // small is a price of one thing, which is often less than a cent: two digits
@@ -44,12 +48,17 @@ func small(m costs.Money) string {
 	return text
 }
 
-// signed is a change for people.
+// signed is a change for people. One of less than a cent is told in digits
+// that count.
 func signed(m costs.Money) string {
-	if m.Sign() > 0 {
-		return "+" + Cents(m)
+	text := Cents(m)
+	if text == "<$0.01" {
+		text = small(m)
 	}
-	return Cents(m)
+	if m.Sign() > 0 {
+		return "+" + text
+	}
+	return text
 }
 
 // Cost is what a sum cost for people: unknown is not $0.00, and an amount of
@@ -64,13 +73,36 @@ func Cost(s *costs.Sum) string {
 	return Cents(s.Cost)
 }
 
-// atLeast is a lower bound: it is never rounded up.
+// atLeast is a lower bound: it is never rounded up. Of less than a dollar two
+// digits count, so that what is left off is little.
 func atLeast(m costs.Money) string {
 	nano, _ := m.Parts()
-	if nano < 1e7 {
+	step := int64(1e7)
+	for step > 1 && nano < 10*step {
+		step /= 10
+	}
+	if step == 1 {
 		return small(m)
 	}
-	return Cents(costs.MoneyOf(nano-nano%1e7, 0))
+	return small(costs.MoneyOf(nano-nano%step, 0))
+}
+
+// atMost is an upper bound: it is never rounded down. The text has its sign.
+func atMost(m costs.Money) string {
+	const cent = int64(1e7)
+	nano, atto := m.Parts()
+	if m.Sign() < 0 && nano > -cent {
+		return "≤ " + small(m)
+	}
+	if atto > 0 {
+		nano++
+	}
+	if rest := nano % cent; rest > 0 {
+		nano += cent - rest
+	} else {
+		nano -= rest
+	}
+	return "≤ " + Cents(costs.MoneyOf(nano, 0))
 }
 
 // Count writes a number with commas.
@@ -101,6 +133,18 @@ func share(part, whole costs.Money) string {
 		return "–"
 	}
 	return percent(dollars(part) / dollars(whole))
+}
+
+// shareAtMost is a part in percent that is an upper bound: it is never rounded down.
+func shareAtMost(part, whole costs.Money) string {
+	if whole.Sign() <= 0 {
+		return "–"
+	}
+	p := math.Ceil(dollars(part)/dollars(whole)*1000) / 10
+	if p >= 10 {
+		p = math.Ceil(p)
+	}
+	return "≤ " + percent(p/100)
 }
 
 func percent(f float64) string {

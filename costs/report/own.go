@@ -61,7 +61,7 @@ func (r *Report) idle(o *Own) (Idle, bool) {
 // idleText is the idle part; where the time of some attempts is not known, at most that.
 func (i *Idle) idleText() string {
 	if i.Unpriced > 0 {
-		return "≤ " + Cents(i.Idle)
+		return atMost(i.Idle)
 	}
 	return Cents(i.Idle)
 }
@@ -69,7 +69,7 @@ func (i *Idle) idleText() string {
 // share is the idle part in percent.
 func (i *Idle) share() string {
 	if i.Unpriced > 0 {
-		return "≤ " + share(i.Idle, i.Paid)
+		return shareAtMost(i.Idle, i.Paid)
 	}
 	return share(i.Idle, i.Paid)
 }

@@ -81,17 +81,39 @@ func machineRows(r *Report) []byte {
 	return []byte(out.String() + "\n")
 }
 
+// tinyInput is a first hour, of cents and less.
+func tinyInput() Input {
+	now := time.Date(2026, 11, 21, 12, 30, 0, 0, time.UTC)
+	provider, unpriced := sum(2, 2, 0, "0.0178999", "provider"), sum(1, 1, 1, "0", "unpriced")
+	provider.Charged, provider.Compared, provider.Drifted = costs.USD("0.0038"), 1, 1
+	provider.Drift, provider.DriftOf = costs.USD("-0.0012"), costs.USD("0.005")
+	bought := costs.USD("0.004")
+	return Input{
+		Since: now.AddDate(0, 0, -1).Truncate(time.Hour), Until: now.Add(time.Hour).Truncate(time.Hour), Now: now, Where: map[string]string{}, Limit: 4,
+		Sources:    []costs.Sum{provider, unpriced},
+		Breakdowns: []Breakdown{{[]string{"customer"}, []costs.Sum{sum(2, 2, 0, "0.0178999", "acme"), sum(1, 1, 1, "0", "dark")}}},
+		MoversBy:   "customer",
+		Before:     []Part{{Group: "acme", Model: "m", Calls: 2, Tokens: 2000, Cost: costs.USD("0.019")}},
+		Run:        []Part{{Group: "acme", Model: "m", Calls: 2, Tokens: 2000, Cost: costs.USD("0.0178999")}},
+		Own:        []Own{{Provider: "rack", GPUHour: costs.USD("1.20"), From: now.Add(-time.Hour), Sum: sum(1, 2, 1, "0.0002"), Bought: &bought}},
+		Revenue:    Revenue{"acme": {costs.USD("0.0175"), 2}, "dark": {costs.USD("0.004"), 3}},
+	}
+}
+
 func TestGolden(t *testing.T) {
 	r := Build(smallInput())
-	var text bytes.Buffer
+	var text, tiny bytes.Buffer
 	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if err := Build(tinyInput()).WriteText(&tiny); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := json.MarshalIndent(r.Rows(), "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, got := range map[string][]byte{"small.txt": text.Bytes(), "small.json": append(rows, '\n'), "small.rows": machineRows(r)} {
+	for name, got := range map[string][]byte{"small.txt": text.Bytes(), "tiny.txt": tiny.Bytes(), "small.json": append(rows, '\n'), "small.rows": machineRows(r)} {
 		path := filepath.Join("testdata", name)
 		if *update {
 			if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -182,9 +204,39 @@ func TestAmountsForPeople(t *testing.T) {
 	check("0.005", "$0.01", "$0.0050")
 	check("0.999", "$1.00", "$1.00")
 	check("12.345", "$12.35", "$12.35")
-	check("-0.001", "-<$0.01", "-$0.0010")
+	check("-0.001", "-$0.0010", "-$0.0010")
 	check("1234567.891", "$1,234,567.89", "$1,234,567.89")
 	check("9000000000", "$9,000,000,000.00", "$9,000,000,000.00")
+}
+
+// A lower bound is never rounded up, an upper one never down.
+func TestBoundsForPeople(t *testing.T) {
+	check := func(usd, least, most string) {
+		t.Helper()
+		m := costs.USD(usd)
+		if got := atLeast(m); least != "" && got != least {
+			t.Errorf("atLeast(%s) = %s, want %s", usd, got, least)
+		}
+		if got := atMost(m); got != "≤ "+most {
+			t.Errorf("atMost(%s) = %s, want ≤ %s", usd, got, most)
+		}
+	}
+	check("0", "$0.00", "$0.00")
+	check("0.0178999", "$0.017", "$0.02")
+	check("0.0012999", "$0.0012", "$0.01")
+	check("0.9999", "$0.99", "$1.00")
+	check("12.349", "$12.34", "$12.35")
+	check("12.340000000000000001", "$12.34", "$12.35")
+	check("-0.004", "", "-$0.0040")
+	check("-12.349", "", "-$12.34")
+	check("-12.349999999999999999", "", "-$12.34")
+	check("-12.34", "", "-$12.34")
+	if got := shareAtMost(costs.USD("1.1998"), costs.USD("1.2")); got != "≤ 100%" {
+		t.Errorf("nearly all is %s", got)
+	}
+	if got := shareAtMost(costs.USD("0.5"), costs.USD("1.2")); got != "≤ 42%" {
+		t.Errorf("five of twelve are %s", got)
+	}
 }
 
 func TestCommands(t *testing.T) {

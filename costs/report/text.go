@@ -135,7 +135,7 @@ func margin(row *Row) string {
 	case !ok:
 		return "unknown"
 	case row.Sum.Unpriced > 0:
-		return "≤ " + Cents(m)
+		return atMost(m)
 	}
 	return Cents(m)
 }

@@ -20,7 +20,7 @@ func (r *Report) Facts() []Fact {
 	t := &r.Total
 	words := fmt.Sprintf("%s in %s; %s tokens in, %s out", plural(t.Calls, "call", "calls"), plural(t.Attempts, "attempt", "attempts"),
 		short(inputTokens(t)), short(outputTokens(t)))
-	if !t.List.IsZero() {
+	if !t.List.IsZero() && t.List != t.Cost {
 		words += "; list prices say " + Cents(t.List)
 	}
 	facts := []Fact{{Name: "Spent", Figure: Cost(t), Exact: t.Cost.String(), Words: words, Command: r.Command}}
@@ -103,9 +103,9 @@ func (r *Report) drift() Fact {
 	t := &r.Total
 	charged := t.DriftOf.Add(t.Drift)
 	f := Fact{
-		Name: "By the providers", Figure: Cents(charged), Exact: charged.String(), Command: r.sourceCommand("provider"), Warn: t.Drifted > 0,
+		Name: "By the providers", Figure: small(charged), Exact: charged.String(), Command: r.sourceCommand("provider"), Warn: t.Drifted > 0,
 		Words: fmt.Sprintf("charged by themselves for %s; the price book says %s, the difference is %s (%s)", plural(t.Compared, "attempt", "attempts"),
-			Cents(t.DriftOf), signed(t.Drift), share(t.Drift, t.DriftOf)),
+			small(t.DriftOf), signed(t.Drift), share(t.Drift, t.DriftOf)),
 	}
 	if t.Drifted > 0 {
 		f.Words += "; " + plural(t.Drifted, "of them differs", "of them differ") + " by more than 1%"
