@@ -24,6 +24,9 @@ type equivalent struct {
 	local    string // glob
 	provider string
 	model    string
+	layer    layer
+	file     string // with the line, for messages
+	line     int
 }
 
 type layerProvider struct {
@@ -101,7 +104,7 @@ func (r *layerReader) equivalents(n *yaml.Node) {
 			r.bad(v, "want provider/model, got %q", clip(v.Value))
 			return
 		}
-		r.out.equals = append(r.out.equals, equivalent{strings.ToLower(k.Value), provider, model})
+		r.out.equals = append(r.out.equals, equivalent{strings.ToLower(k.Value), provider, model, r.out.layer, r.file, v.Line})
 	})
 }
 

@@ -121,6 +121,9 @@ func (t *Terms) SetContext(u *Usage, key, value string) error {
 		return wrapContext(key, err)
 	case "gpus":
 		n, err := wholeNumber(value)
+		if err == nil && n < 1 {
+			err = fmt.Errorf("want 1 or more, got %d", n)
+		}
 		t.GPUs = n
 		return wrapContext(key, err)
 	}

@@ -1,5 +1,10 @@
 package costs
 
+import (
+	"maps"
+	"slices"
+)
+
 // A Flavour is how one API of one vendor counts: which members of its usage
 // object hold totals, what is part of them and what is beside, and which
 // meters they are. flavour_table.go holds the rules. A Flavour is comparable
@@ -25,6 +30,9 @@ func FlavourOf(vendor, api string, raw []byte) Flavour {
 	}
 	return f
 }
+
+// APIs are the words of the APIs whose usage objects have a shape of their own.
+func APIs() []string { return slices.Sorted(maps.Keys(shapeOfAPI)) }
 
 // For returns the flavour for one of the vendor's models, where a family of
 // them counts differently from the rest.

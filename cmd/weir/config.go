@@ -74,7 +74,7 @@ func newCheckCommand() *cobra.Command {
 func check(cmd *cobra.Command) error {
 	c, err := loadConfig(cmd)
 	if err == nil {
-		_, err = app.LoadBook(c)
+		err = checkBook(c)
 	}
 	out, errOut := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	if problems, ok := errors.AsType[config.Problems](err); ok {
@@ -94,6 +94,15 @@ func check(cmd *cobra.Command) error {
 		name = "no file"
 	}
 	_, err = fmt.Fprintf(out, "%s: ok: %s, %s, %s\n", name, counted(len(c.Providers), "provider"), counted(len(c.Routes), "route"), counted(len(c.Warnings), "warning"))
+	return err
+}
+
+// checkBook adds what the price book says of the price file to the warnings.
+func checkBook(c *config.Config) error {
+	b, err := app.LoadBook(c)
+	if err == nil {
+		c.Warnings = append(c.Warnings, app.BookWarnings(b)...)
+	}
 	return err
 }
 

@@ -165,12 +165,34 @@ func newPricesShowCommand() *cobra.Command {
 					which.provider, which.model = name, model
 				}
 			}
+			if err := missingModel(b, &which); err != nil {
+				return err
+			}
 			return listPrices(cmd, &f, &which)
 		},
 	}
 	f.add(cmd, maxLimit)
 	which.add(cmd)
 	return cmd
+}
+
+// missingModel is the error of a model that the book does not have.
+func missingModel(b *costs.Book, which *priceFlags) error {
+	if _, known := b.ProviderID(which.provider); which.provider != "" && !known || b.HasModel(which.provider, which.model) {
+		return nil // an unknown provider is told of by who lists
+	}
+	err := fmt.Errorf("the price book has no model %q", which.model)
+	if which.provider != "" {
+		err = fmt.Errorf("%w of %s", err, which.provider)
+	}
+	return &failure{code: 1, err: err, hint: nearHint(b.NearModels(which.provider, which.model))}
+}
+
+func nearHint(near []string) string {
+	if len(near) == 0 {
+		return "see weir prices list"
+	}
+	return "did you mean " + strings.Join(near, ", ") + "?"
 }
 
 func newPricesSchemaCommand() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -73,6 +74,9 @@ func explain(cmd *cobra.Command, f *explainFlags) error {
 	if f.provider == "" || f.model == "" || f.usage == "" {
 		return usageError(cmd, "want --provider, --model and --usage")
 	}
+	if err := f.checkAPI(); err != nil {
+		return err
+	}
 	at, err := time.Now().UTC(), error(nil)
 	if f.at != "" {
 		if at, err = parseInstant(f.at); err != nil {
@@ -99,6 +103,15 @@ func explain(cmd *cobra.Command, f *explainFlags) error {
 		return printJSON(cmd.OutOrStdout(), e)
 	}
 	return e.print(cmd.OutOrStdout())
+}
+
+// checkAPI refuses a word of no API: usage read in another way is another sum.
+func (f *explainFlags) checkAPI() error {
+	known := slices.Compact(slices.Sorted(slices.Values(append(costs.APIs(), wire.APIs()...))))
+	if f.api == "" || slices.Contains(known, f.api) {
+		return nil
+	}
+	return &failure{code: 2, err: fmt.Errorf("read --api: unknown API %q", f.api), hint: "it is one of " + strings.Join(known, ", ")}
 }
 
 // parseInstant reads a date, which is midnight UTC, or an exact time.

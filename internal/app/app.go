@@ -138,6 +138,9 @@ func (a *App) warmBook(b *costs.Book, c *config.Config) {
 				b.Warm(id)
 			}
 		}
+		for _, w := range BookWarnings(b) {
+			a.log.Warn("price book", "warning", w.Error())
+		}
 	})
 }
 

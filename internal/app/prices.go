@@ -91,12 +91,19 @@ func bookProblems(err error) error {
 	if !ok {
 		return err
 	}
-	var list config.Problems
+	return asConfig(found)
+}
+
+func asConfig(found costs.Problems) (list config.Problems) {
 	for _, p := range found {
 		list = append(list, config.Problem{File: p.File, Line: p.Line, What: p.What, Hint: p.Hint})
 	}
 	return list
 }
+
+// BookWarnings are what a price file says that means nothing to the book as it
+// is now.
+func BookWarnings(b *costs.Book) []config.Problem { return asConfig(b.Dangling()) }
 
 // checkPrices looks the providers' price_as up.
 func checkPrices(c *config.Config, b *costs.Book) error {

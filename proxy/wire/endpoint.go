@@ -3,6 +3,7 @@ package wire
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +47,13 @@ var apiNames = [...]string{
 
 // String is the API's stable lower-case word, for records and metrics.
 func (a API) String() string { return apiNames[a] }
+
+// APIs are the words of all APIs, sorted.
+func APIs() []string {
+	words := slices.Clone(apiNames[:])
+	slices.Sort(words)
+	return slices.Compact(words)
+}
 
 // An Endpoint is what a request's method, path and headers say.
 type Endpoint struct {
