@@ -190,6 +190,8 @@ type evaluation struct {
 	room     [maxActive]*row
 	settled  [numLayers]uint32 // by layer: a bit for each dimension that its rows decide
 	answered uint32            // dimensions that some row or multiplier decides
+	open     uint64            // meters whose price goes by a word that no row names
+	openFor  dim
 
 	total, contracted sum
 }
@@ -245,6 +247,7 @@ func (e *evaluation) collect() {
 		e.answered |= r.dims
 		e.active = append(e.active, r)
 	}
+	e.leaveOpen()
 }
 
 // price makes the lines.
@@ -261,8 +264,8 @@ func (e *evaluation) price(c *Charge) {
 			c.Missing = append(c.Missing, m)
 		}
 	}
-	if _, counted := e.usage.Get(Requests); !counted {
-		e.line(c, Requests, 1)
+	if _, counted := e.usage.Get(Requests); !counted && !e.line(c, Requests, 1) && e.open&(1<<Requests) != 0 {
+		c.Missing = append(c.Missing, Requests)
 	}
 	e.excuse(c)
 	why := e.undecided()
@@ -271,7 +274,7 @@ func (e *evaluation) price(c *Charge) {
 		for i, m := range c.Missing {
 			names[i] = m.String()
 		}
-		why = "no price for " + strings.Join(names, ", ") + " of " + c.Provider + "/" + c.Model
+		why = "no price for " + strings.Join(names, ", ") + " of " + c.Provider + "/" + c.Model + e.openWord()
 	}
 	if why == "" && len(c.Lines) == 0 && (counted || !e.hasPrices()) {
 		why = "no price of " + c.Provider + "/" + c.Model + " was in force for what it used"
@@ -348,6 +351,8 @@ func (e *evaluation) excuse(c *Charge) {
 	for _, m := range c.Missing {
 		bit := uint64(1) << m
 		switch {
+		case bit&e.open != 0:
+			left = append(left, m)
 		case billed != 0 && bit&sizes != 0, bit&(1<<Requests|1<<GPUPrefillMicros|1<<GPUDecodeMicros|1<<GPUMicros) != 0:
 		case bit&grounding != 0 && billed&grounding != 0:
 		case bit&tokenMeters != 0 && billed&sizes&^(1<<Requests) != 0 && !e.pricesTokens():
@@ -391,6 +396,9 @@ func (e *evaluation) undecided() string {
 func (e *evaluation) line(c *Charge, m Meter, n int64) bool {
 	r, p := e.row(m, false)
 	contract, agreed := e.row(m, true)
+	if e.open&(1<<m) != 0 {
+		r = nil
+	}
 	if r == nil {
 		if contract == nil {
 			return false

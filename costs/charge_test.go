@@ -68,3 +68,38 @@ func TestWorkedCharges(t *testing.T) {
 		}
 	}
 }
+
+// A size of search that the overlay's prices do not name is not guessed at by
+// the vendored file's price for the request; the tokens' prices stand.
+func TestUnknownSearchSize(t *testing.T) {
+	check := func(own, size string, requests int64, want Status, list, atLeast string) {
+		t.Helper()
+		b := Builtin()
+		if own != "" {
+			var err error
+			if b, err = NewBook(Sources{Own: []byte(own)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var u Usage
+		u.Set(Input, 1000)
+		u.Set(Output, 500)
+		if requests > 0 {
+			u.Set(Requests, requests)
+		}
+		c := b.Charge(u, Terms{Provider: "perplexity", Model: "sonar-pro", SearchContextSize: size, At: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
+		if c.Status != want || c.List != USD(list) || c.AtLeast != USD(atLeast) {
+			t.Errorf("size %q, own %q: %s, %s, at least %s (%s)", size, own, c.Status, c.List, c.AtLeast, c.Why)
+		}
+		if want == Unpriced && c.Why != "no price for requests of perplexity/sonar-pro with search_context_size "+size {
+			t.Errorf("why: %s", c.Why)
+		}
+	}
+	for _, requests := range []int64{0, 1} {
+		check("", "", requests, Priced, "0.0165", "0")
+		check("", "HIGH", requests, Priced, "0.0245", "0")
+		check("", "huge", requests, Unpriced, "0", "0.0105")
+		check("providers: {perplexity: {models: [{id: sonar-pro, rows: [{prices: {requests: 7}}]}]}}", "huge", requests, Priced, "0.0175", "0")
+		check("providers: {perplexity: {models: [{id: sonar-pro, rows: [{when: {search_context_size: huge}, prices: {requests: 20}}]}]}}", "huge", requests, Priced, "0.0305", "0")
+	}
+}
