@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -115,7 +114,7 @@ var baseDims = map[string]dim{
 // parseBase reads a file of genai-prices up to its models.
 func parseBase(text []byte) ([]baseProvider, error) {
 	var list []baseProvider
-	if err := json.Unmarshal(text, &list); err != nil {
+	if err := unmarshal(text, &list); err != nil {
 		return nil, fmt.Errorf("read prices: %w", err)
 	}
 	if len(list) == 0 {
@@ -136,8 +135,8 @@ func (p *provider) baseModels() (models []*model) {
 		return nil
 	}
 	var list []baseModel
-	if err := json.Unmarshal(p.base.Models, &list); err != nil {
-		p.faults = append(p.faults, err.Error())
+	if err := unmarshal(p.base.Models, &list); err != nil {
+		p.faults = append(p.faults, p.id+": models: "+err.Error())
 		return nil
 	}
 	for i := range list {
@@ -208,11 +207,11 @@ func (c condition) standard() bool {
 // sheets are a model's price lists in the file's order.
 func (in *baseModel) sheets() (sheets []baseSheet, err error) {
 	if in.Prices.Kind() == '[' {
-		err = json.Unmarshal(in.Prices, &sheets)
+		err = unmarshal(in.Prices, &sheets)
 		return sheets, err
 	}
 	sheets = make([]baseSheet, 1)
-	return sheets, json.Unmarshal(in.Prices, &sheets[0].Prices)
+	return sheets, unmarshal(in.Prices, &sheets[0].Prices)
 }
 
 // zeroRow is that of a model which is sold for nothing by its name.
@@ -340,7 +339,7 @@ func (k *baseKey) read(v jsontext.Value, yield func(start int64, usd Money)) err
 		return err
 	}
 	var t baseTiered
-	if err := json.Unmarshal(v, &t); err != nil {
+	if err := unmarshal(v, &t); err != nil {
 		return err
 	}
 	usd, err := basePrice(t.Base)
@@ -379,7 +378,7 @@ func parseClause(v jsontext.Value) (matcher, error) { return parseClauseIn(v, 0)
 
 func parseClauseIn(v jsontext.Value, depth int) (matcher, error) {
 	var in map[string]jsontext.Value
-	if err := json.Unmarshal(v, &in); err != nil {
+	if err := unmarshal(v, &in); err != nil {
 		return matcher{}, err
 	}
 	if len(in) != 1 || depth > maxClause {
@@ -393,7 +392,7 @@ func parseClauseIn(v jsontext.Value, depth int) (matcher, error) {
 		if op == matchAny || op == matchAll {
 			m := matcher{op: op}
 			var list []jsontext.Value
-			if err := json.Unmarshal(value, &list); err != nil {
+			if err := unmarshal(value, &list); err != nil {
 				return m, err
 			}
 			for _, v := range list {
@@ -406,7 +405,7 @@ func parseClauseIn(v jsontext.Value, depth int) (matcher, error) {
 			return m, nil
 		}
 		var text string
-		if err := json.Unmarshal(value, &text); err != nil {
+		if err := unmarshal(value, &text); err != nil {
 			return matcher{}, err
 		}
 		if op == matchRegex {
