@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,7 @@ func newPricesDiffCommand() *cobra.Command {
 	var f rowFlags
 	var rows bool
 	cmd := &cobra.Command{
-		Use: "diff [FILE|URL]", Short: "Show what other prices would have changed in the last 30 days",
+		Use: "diff [FILE|URL|-]", Short: "Show what other prices would have changed in the last 30 days",
 		Long: "Show what other prices would have changed in the last 30 days (or --since): recorded usage, charged by both books.\n" +
 			"FILE is a genai-prices data file, or a price file of one's own (.yaml). Without one the newest is fetched.\n" +
 			"--rows shows the price rows that differ.",
@@ -43,7 +42,7 @@ func newPricesDiffCommand() *cobra.Command {
 			if rows {
 				return x.printRows(cmd.OutOrStdout(), f)
 			}
-			return x.printEffect(cmd, f)
+			return x.printEffect(cmd, f, nil)
 		},
 	}
 	f.add(cmd, maxLimit)
@@ -70,14 +69,11 @@ func newPricesUpdateCommand() *cobra.Command {
 			if x.base == nil {
 				return &failure{code: 2, err: errors.New("a file of one's own is not taken: name it in the configuration, prices: {overrides: …}")}
 			}
-			if err := x.printEffect(cmd, f); err != nil {
-				return err
-			}
-			return x.take(cmd)
+			return x.printEffect(cmd, f, x.take) // the prices are taken, whatever reads of the rows
 		},
 	}
 	f.add(cmd, maxLimit)
-	cmd.Flags().StringVar(&from, "from", "", "a genai-prices data file: `FILE|URL`. Default: the newest that its project publishes")
+	cmd.Flags().StringVar(&from, "from", "", "a genai-prices data file: `FILE|URL`, or - for stdin. Default: the newest that its project publishes")
 	cmd.Flags().BoolVar(&drop, "vendored", false, "drop what was taken: back to the prices that Weir brings along")
 	return cmd
 }
@@ -105,7 +101,7 @@ func openComparison(cmd *cobra.Command, args []string) (*comparison, error) {
 	if len(args) > 0 && args[0] != "" {
 		from = args[0]
 	}
-	text, err := readPriceFile(cmd.Context(), from)
+	text, err := readPriceFile(cmd, from)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +121,20 @@ func openComparison(cmd *cobra.Command, args []string) (*comparison, error) {
 	return x, nil
 }
 
-func readPriceFile(ctx context.Context, from string) ([]byte, error) {
-	if strings.Contains(from, "://") {
-		return vendors.FetchPrices(ctx, from)
+// maxPriceFile bounds a price file that comes by stdin.
+const maxPriceFile = 16 << 20
+
+func readPriceFile(cmd *cobra.Command, from string) (text []byte, err error) {
+	switch {
+	case strings.Contains(from, "://"):
+		return vendors.FetchPrices(cmd.Context(), from)
+	case from == "-":
+		if text, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxPriceFile+1)); len(text) > maxPriceFile {
+			err = fmt.Errorf("stdin has more than %d bytes", maxPriceFile)
+		}
+	default:
+		text, err = os.ReadFile(from)
 	}
-	text, err := os.ReadFile(from)
 	if err != nil {
 		return nil, &failure{code: 2, err: fmt.Errorf("read prices: %w", err)}
 	}
@@ -191,9 +196,9 @@ var effectColumns = []column[effect]{
 	{"NEW_UNPRICED", func(e effect) string { return fmt.Sprint(e.NewUnpriced) }},
 }
 
-// printEffect charges what was recorded by both books. The summary goes to
-// stderr: rows are what a pipe wants.
-func (x *comparison) printEffect(cmd *cobra.Command, f rowFlags) error {
+// printEffect charges what was recorded by both books, does then, if any, and
+// prints. The summary goes to stderr: rows are what a pipe wants.
+func (x *comparison) printEffect(cmd *cobra.Command, f rowFlags, then func(*cobra.Command) error) error {
 	f.since = cmp.Or(f.since, defaultWindow)
 	since, err := f.from(time.Now())
 	if err := firstError(f.check(), err); err != nil {
@@ -215,6 +220,11 @@ func (x *comparison) printEffect(cmd *cobra.Command, f rowFlags) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s -> %s: %s %s, effect since %s: $%s\n",
 		x.old.Version(), x.now.Version(), counted(rows, "row"), differs, since.UTC().Format(time.DateOnly), total)
+	if then != nil {
+		if err := then(cmd); err != nil {
+			return err
+		}
+	}
 	return printRows(cmd.OutOrStdout(), f, effectColumns, all(list[:min(len(list), f.limit)]))
 }
 
