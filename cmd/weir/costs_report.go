@@ -100,6 +100,22 @@ func (f *reportFlags) run(cmd *cobra.Command) error {
 	return f.print(cmd.OutOrStdout(), costreport.Build(*in))
 }
 
+// checkBy refuses a table that is asked for twice, and one by a group twice.
+func (f *reportFlags) checkBy() error {
+	for i, by := range f.by {
+		if slices.Contains(f.by[:i], by) {
+			return &failure{code: 2, err: fmt.Errorf("read --by: %s is there twice", by)}
+		}
+		groups := strings.Split(by, "+")
+		for j, name := range groups {
+			if slices.Contains(groups[:j], name) {
+				return &failure{code: 2, err: fmt.Errorf("read --by: %s is there twice in %s", name, by)}
+			}
+		}
+	}
+	return nil
+}
+
 // input reads the flags.
 func (f *reportFlags) input(now time.Time) (*costreport.Input, error) {
 	if err := f.check(); err != nil {
@@ -141,6 +157,9 @@ func (f *reportFlags) input(now time.Time) (*costreport.Input, error) {
 			return nil, &failure{code: 2, err: fmt.Errorf("read --where: no call has both %s=%s and %s=%s", name, other, name, value)}
 		}
 		in.Where[name] = value
+	}
+	if err := f.checkBy(); err != nil {
+		return nil, err
 	}
 	if f.budget != "" {
 		budget, err := costs.ParseUSD(f.budget)
