@@ -59,9 +59,9 @@ func buildWeir(ctx context.Context, dir string) (string, error) {
 	return path, nil
 }
 
-// freeAddr finds an address that nobody listens on.
-func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddr finds an address of a loopback host that nobody listens on.
+func freeAddr(host string) (string, error) {
+	ln, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}
@@ -83,7 +83,7 @@ func startRedis(url, dir string) (*redisServer, error) {
 	if err != nil {
 		return nil, errors.New("there is no redis-server: apt-get install redis-server, or say -redis URL")
 	}
-	addr, err := freeAddr()
+	addr, err := freeAddr("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
@@ -199,11 +199,14 @@ func startCluster(ctx context.Context, r *run) (c *cluster, err error) {
 }
 
 func (c *cluster) configure(r *run, i int) (*server, error) {
-	data, err := freeAddr()
+	// Each run has a host of its own: what a killed process listened on must not
+	// become another run's while its clients still ask there.
+	host := fmt.Sprintf("127.0.1.%d", r.n%250+1)
+	data, err := freeAddr(host)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := freeAddr()
+	admin, err := freeAddr(host)
 	if err != nil {
 		return nil, err
 	}
