@@ -109,6 +109,15 @@ const (
 // It reads the spool as it grows. Where it was too slow, and the server has
 // shipped and removed a whole segment, it looks for its calls in the store.
 func (q *Calls) Follow(ctx context.Context, query Query, f func(*Call) error) error {
+	missed := func() Query { // what a gap may have hidden
+		m := query
+		m.Limit, m.Since = followRecent, time.Now().Add(-followBack)
+		return m
+	}
+	earlier, err := q.List(ctx, missed()) // after a gap they are not news
+	if err != nil {
+		return err
+	}
 	t := &follower{dir: q.spool, query: query}
 	if err := t.begin(); err != nil {
 		return err
@@ -135,14 +144,15 @@ func (q *Calls) Follow(ctx context.Context, query Query, f func(*Call) error) er
 			return err
 		}
 	}
+	for _, c := range slices.Backward(earlier) {
+		shown.add(c.ID)
+	}
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
 		gap, err := t.read(show)
 		if err == nil && gap {
-			missed := query
-			missed.Limit, missed.Since = followRecent, time.Now().Add(-followBack)
-			err = past(missed)
+			err = past(missed())
 		}
 		if err != nil {
 			return err

@@ -320,6 +320,10 @@ func (a *App) Stop() (err error) {
 			a.log.Warn("calls under way are cut", "after", patience)
 			a.cut(proxy.ErrStopped)
 			a.proxy.Drain(tellTime)
+			// What they were told lies in the server's buffers until their handlers have returned.
+			ctx, cancel := context.WithTimeout(context.Background(), tellTime)
+			_ = a.data.server.Shutdown(ctx) // the close after it ends those that are left
+			cancel()
 			err = a.data.server.Close()
 			a.proxy.Drain(cutTime)
 		}
