@@ -115,7 +115,7 @@ type Limit struct {
 	OnFailure OnFailure      // "": Local
 	Exposure  int64          // of USD: what this process may let through on top of what is known, while the store fails
 
-	whole *Limit // of a fallback's share of a limit: the limit
+	whole *Limit // of a part of a limit: the limit
 }
 
 // Name identifies a limit's counts among the others, whatever its amount:

@@ -1,7 +1,6 @@
 package limits
 
 import (
-	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -29,9 +28,6 @@ func (f *fallback) topUp(ctx context.Context, h Hold, more, most Use) Decision {
 	out.restore()
 	return out
 }
-
-// failWait is what a client is told to wait while a limit is closed.
-const failWait = time.Second
 
 // begin begins an outage: what is known now is what Exposure is on top of.
 func (f *fallback) begin() {
@@ -80,31 +76,6 @@ func (f *fallback) reserve(ctx context.Context, d *Demand, replicas int) (out De
 	return out
 }
 
-// restore names the limits themselves in a decision on their shares. A budget
-// that its exposure closes is not spent: nobody knows.
-func (d *Decision) restore() {
-	if l := d.Refused; l != nil && l.whole != nil {
-		d.Refused = l.whole
-		d.failing()
-	}
-	if l := d.Over; l != nil && l.whole != nil {
-		d.Over = l.whole
-	}
-	for i := range d.Tightest {
-		if s := &d.Tightest[i]; s.Limit != nil && s.Limit.whole != nil {
-			s.Limit = s.Limit.whole
-		}
-	}
-}
-
-// failing says of a refusal by a part of a limit that the limit itself would
-// not have refused that it is due to the failure.
-func (d *Decision) failing() {
-	if l := d.Refused; l.Dimension == USD && d.Why != Unpriced && d.Used+d.Asked <= l.Amount {
-		d.Why, d.Wait = Failing, failWait
-	}
-}
-
 // share is what this process may let through of a rule's limit: of a rate its
 // share of the replicas, of money what is known and the exposure.
 func (f *fallback) share(r *Rule, project string, replicas int) *Limit {
@@ -112,10 +83,7 @@ func (f *fallback) share(r *Rule, project string, replicas int) *Limit {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if l.Dimension == USD {
-		part := *l
-		part.Soft, part.whole = nil, l
-		part.Amount = max(1, min(l.Amount, f.base(r, project)+l.exposure(replicas)))
-		return &part
+		return l.exposed(f.base(r, project), replicas)
 	}
 	if replicas <= 1 {
 		return l
@@ -125,23 +93,10 @@ func (f *fallback) share(r *Rule, project string, replicas int) *Limit {
 	}
 	part := f.shares[l]
 	if part == nil {
-		c := *l
-		c.Soft, c.whole = nil, l
-		c.Amount = max(1, l.Amount/int64(replicas))
-		c.Burst = max(1, l.burst()/int64(replicas))
-		if l.Dimension == Concurrent {
-			c.Burst = 0
-		}
-		part = &c
+		part = l.sharedBy(replicas)
 		f.shares[l] = part
 	}
 	return part
-}
-
-// exposure is what a process lets through of a budget while the store fails:
-// where it is not stated, a hundredth of the amount, for all replicas.
-func (l *Limit) exposure(replicas int) int64 {
-	return max(1, cmp.Or(l.Exposure, l.Amount/100/int64(max(1, replicas))))
 }
 
 // base is what was known to be spent when the outage began. Where too many

@@ -56,9 +56,8 @@ type App struct {
 	desk     *alerts.Desk
 	loops    *alerts.Watch
 	runaways chan alerts.Runaway // that wait to be stopped
-	limiter  limits.Limiter
-	redis    *limits.Redis // the limiter, where it is one; else nil
-	guard    *guard
+	limiter  *limits.Guard
+	redis    *limits.Redis // what it guards, where that is one; else nil
 	ceilings ceilingsBook
 	keeper   keeper
 	proxy    *proxy.Proxy

@@ -73,7 +73,7 @@ func (a *App) openKeeper(c *config.Config) error {
 	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "weir_budgets_unknown",
 		Help: "Budgets of which it is not known yet what was spent before: they are under their on_store_failure.",
-	}, func() float64 { return float64(a.guard.count()) }))
+	}, func() float64 { return float64(len(a.limiter.Unknown())) }))
 	k.app, k.calls, k.known = a, ledger.NewCalls(a.db, c.Spool.Dir), map[budgetKey]bool{}
 	ctx, cancel := context.WithTimeout(a.stopping, keepFirst)
 	defer cancel()
@@ -237,7 +237,7 @@ func (k *keeper) tell() {
 	b := &k.app.ceilings
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	k.app.guard.expect(k.unknown(k.budgets()))
+	k.app.limiter.Expect(k.unknown(k.budgets()))
 }
 
 // grouped are budgets by what their values share: where one value has a limit

@@ -123,7 +123,7 @@ func TestTwoMemories(t *testing.T) {
 func TestUnknownBudgets(t *testing.T) {
 	h := start(t, pricedMock+"limits: [{scope: customer, usd_per_month: $1, on_store_failure: closed}, {scope: feature, usd_per_month: $1, on_store_failure: open}]\n")
 	for _, c := range *h.ceilings.list.Load() {
-		if u := h.guard.unknown.Load(); u != nil {
+		if u := h.limiter.Unknown(); u != nil {
 			t.Fatalf("%s is unknown after the start: %v", c.Name(), u)
 		}
 	}

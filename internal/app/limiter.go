@@ -21,8 +21,7 @@ func (a *App) openLimiter(c *config.Config) error {
 	o := limits.Options{Crossed: a.crossed}
 	a.keeper.wake = make(chan struct{}, 1)
 	if c.Redis == "" {
-		a.guard = &guard{Limiter: limits.NewMemory(o)}
-		a.limiter = a.guard
+		a.limiter = limits.NewGuard(limits.NewMemory(o))
 		return nil
 	}
 	r, err := limits.OpenRedis(limits.RedisOptions{
@@ -31,8 +30,7 @@ func (a *App) openLimiter(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	a.redis, a.guard = r, &guard{Limiter: r}
-	a.limiter = a.guard
+	a.redis, a.limiter = r, limits.NewGuard(r)
 	a.onStop("limits", func(context.Context) error { return r.Close() })
 	a.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

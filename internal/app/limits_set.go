@@ -225,9 +225,9 @@ func (a *App) expect(list []Ceiling) {
 	b := &a.ceilings
 	known := map[budgetKey]bool{}
 	if before := b.list.Load(); before != nil {
-		unknown := a.guard.unknown.Load()
+		unknown := a.limiter.Unknown()
 		for _, c := range *before {
-			if unknown == nil || (*unknown)[c.Limit] == nil {
+			if unknown[c.Limit] == nil {
 				known[keyOf(c.Limit)] = true
 			}
 		}
@@ -238,7 +238,7 @@ func (a *App) expect(list []Ceiling) {
 			unknown = append(unknown, c.Limit)
 		}
 	}
-	a.guard.expect(unknown)
+	a.limiter.Expect(unknown)
 	b.list.Store(&list)
 }
 
