@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"slices"
 	"strconv"
@@ -17,7 +16,6 @@ import (
 	"weir/config"
 	"weir/internal/app"
 	"weir/internal/sqldb"
-	"weir/migrations"
 )
 
 func newAlertsCommand() *cobra.Command {
@@ -165,17 +163,7 @@ func openAlerts(cmd *cobra.Command) (*sqldb.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqldb.OpenExisting(c.Store)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, withHint(err, "nothing has been told there: start weir serve, or name its configuration with --config")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := migrations.Up(cmd.Context(), db); err != nil {
-		return nil, errors.Join(fmt.Errorf("bring the store up to date: %w", err), db.Close())
-	}
-	return db, nil
+	return openMadeStore(cmd.Context(), c, "nothing has been told there: start weir serve, or name its configuration with --config")
 }
 
 // alertsPage is how many alerts are read at once.

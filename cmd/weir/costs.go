@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +11,6 @@ import (
 	"weir/internal/app"
 	"weir/internal/sqldb"
 	"weir/ledger"
-	"weir/migrations"
 )
 
 func newCostsCommand() *cobra.Command {
@@ -28,17 +25,7 @@ func newCostsCommand() *cobra.Command {
 // openCosts opens the store of the configured server, which may be running, to
 // change what stands in it of costs.
 func openCosts(ctx context.Context, c *config.Config) (*sqldb.DB, error) {
-	db, err := sqldb.OpenExisting(c.Store)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, withHint(err, "nothing has been recorded there: start weir serve, or name its configuration with --config")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := migrations.Up(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("bring the store up to date: %w", err), db.Close())
-	}
-	return db, nil
+	return openMadeStore(ctx, c, "nothing has been recorded there: start weir serve, or name its configuration with --config")
 }
 
 func newCostsRepriceCommand() *cobra.Command {

@@ -16,7 +16,6 @@ import (
 	"weir/internal/app"
 	"weir/internal/sqldb"
 	"weir/ledger"
-	"weir/migrations"
 )
 
 func newLimitsSetCommand() *cobra.Command {
@@ -220,12 +219,9 @@ func withLimits(cmd *cobra.Command, f func(*config.Config, *sqldb.DB) error) err
 	if err != nil {
 		return err
 	}
-	db, err := sqldb.Open(c.Store)
+	db, err := openStore(cmd.Context(), c)
 	if err != nil {
 		return err
-	}
-	if err := migrations.Up(cmd.Context(), db); err != nil {
-		return firstError(fmt.Errorf("bring the store up to date: %w", err), db.Close())
 	}
 	return firstError(f(c, db), db.Close())
 }
@@ -233,18 +229,14 @@ func withLimits(cmd *cobra.Command, f func(*config.Config, *sqldb.DB) error) err
 // ceilings are the limits of a configuration and those that were set. Where
 // there is no store yet none was.
 func ceilings(ctx context.Context, c *config.Config) ([]app.Ceiling, error) {
-	db, err := sqldb.OpenExisting(c.Store)
+	db, err := openMadeStore(ctx, c, "")
 	if errors.Is(err, fs.ErrNotExist) {
 		return app.Ceilings(c, nil)
 	}
 	if err != nil {
 		return nil, err
 	}
-	err = migrations.Up(ctx, db)
-	var set []ledger.SetLimit
-	if err == nil {
-		set, err = ledger.NewLimits(db).List(ctx)
-	}
+	set, err := ledger.NewLimits(db).List(ctx)
 	if err := firstError(err, db.Close()); err != nil {
 		return nil, err
 	}

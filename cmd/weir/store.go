@@ -37,35 +37,59 @@ func openCalls(cmd *cobra.Command) (*ledger.Calls, *sqldb.DB, error) {
 	return ledger.NewCalls(db, c.Spool.Dir), db, nil
 }
 
+// openStore opens the store of the configured server, which need not have been
+// started yet, and brings its schema up to date.
+func openStore(ctx context.Context, c *config.Config) (*sqldb.DB, error) {
+	db, err := sqldb.Open(c.Store)
+	if err != nil {
+		return nil, err
+	}
+	return upToDate(ctx, db)
+}
+
+// openMadeStore is openStore where it makes no store; hint is what helps where
+// there is none.
+func openMadeStore(ctx context.Context, c *config.Config, hint string) (*sqldb.DB, error) {
+	db, err := sqldb.OpenExisting(c.Store)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, withHint(err, hint)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return upToDate(ctx, db)
+}
+
+func upToDate(ctx context.Context, db *sqldb.DB) (*sqldb.DB, error) {
+	if err := migrations.Up(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("bring the store up to date: %w", err), db.Close())
+	}
+	return db, nil
+}
+
 // openKeys opens the keys of the configured server, which need not have been
 // started yet.
 func openKeys(ctx context.Context, c *config.Config) (*ledger.Keys, *sqldb.DB, error) {
-	db, err := sqldb.Open(c.Store)
+	db, err := openStore(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	return keysOf(ctx, c, db)
+	return keysOf(c, db)
 }
 
 // openMadeKeys opens keys that are there already: it makes no store.
 func openMadeKeys(ctx context.Context, c *config.Config) (*ledger.Keys, *sqldb.DB, error) {
-	db, err := sqldb.OpenExisting(c.Store)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, withHint(err, "no key has been made there: weir keys create, or name its configuration with --config")
-	}
+	db, err := openMadeStore(ctx, c, "no key has been made there: weir keys create, or name its configuration with --config")
 	if err != nil {
 		return nil, nil, err
 	}
-	return keysOf(ctx, c, db)
+	return keysOf(c, db)
 }
 
-func keysOf(ctx context.Context, c *config.Config, db *sqldb.DB) (*ledger.Keys, *sqldb.DB, error) {
+func keysOf(c *config.Config, db *sqldb.DB) (*ledger.Keys, *sqldb.DB, error) {
 	secret, err := ledger.LoadSecret(string(c.Secret), c.DataDir)
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
-	}
-	if err := migrations.Up(ctx, db); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("bring the store up to date: %w", err), db.Close())
 	}
 	return ledger.NewKeys(db, secret), db, nil
 }
