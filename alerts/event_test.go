@@ -61,6 +61,10 @@ func TestTexts(t *testing.T) {
 	}, time.Date(2026, 11, 16, 12, 34, 0, 0, time.UTC))
 	check(&rate, "Key ci\ufffd<!channel>\ufffd (key_1) has 480 of 600 in use (requests_per_minute, 80% was passed). Calls beyond it are refused.")
 
+	rate.Limit.Action = "queue"
+	check(&rate, "Key ci\ufffd<!channel>\ufffd (key_1) has 480 of 600 in use (requests_per_minute, 80% was passed). Calls beyond it wait for room, and are refused where none comes.")
+	check(budget(100, "25", "queue"), "Customer acme of project shop has used all of its budget for November 2026 (America/New_York): $25 of $25 (100%). Calls that would pass it are refused until 1 December 2026 00:00 (America/New_York).")
+
 	r := Runaway{Key: Named{"key_1", "ci"}, Repeats: 57, Within: "10m", Spent: "5.12"}
 	pause := NewPause(r, time.UnixMicro(1))
 	check(&pause, "Key ci (key_1) was paused: it asked the same 57 times within 10m, for $5.12. Its calls are refused until weir keys resume key_1.")

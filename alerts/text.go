@@ -82,15 +82,16 @@ func (l *PassedLimit) then() string {
 	if !l.Until.IsZero() {
 		until = " until " + moment(l.Until, l.Zone)
 	}
-	switch l.Action {
-	case "queue", "block":
-		if l.Unit != USD {
-			return "Calls beyond it are refused."
-		}
+	switch {
+	case l.Unit == USD && (l.Action == "block" || l.Action == "queue"): // only another period brings money
 		return "Calls that would pass it are refused" + until + "."
-	case "downgrade":
+	case l.Action == "block":
+		return "Calls beyond it are refused."
+	case l.Action == "queue":
+		return "Calls beyond it wait for room, and are refused where none comes."
+	case l.Action == "downgrade":
 		return "Calls beyond it are answered by " + plain(l.Instead) + until + "."
-	case "shadow":
+	case l.Action == "shadow":
 		return "It is only counted: calls go on."
 	}
 	return "Calls go on."
