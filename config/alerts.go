@@ -60,11 +60,11 @@ var webhookShape = object(
 	key("url", "Where alerts are posted to. It is kept as a secret. Without one the webhook is off.", secret, webhookURL),
 	fileOf("url", webhookURL),
 	key("format", "slack ({\"text\": …}, which many others take too) or json (the whole event). Default: slack for hooks.slack.com, else json.",
-		oneOf(map[string]string{"slack": "slack", "json": "json"}), func(w *Webhook) *string { return &w.Format }),
+		chosen("json", "slack"), func(w *Webhook) *string { return &w.Format }),
 	key("secret", "Bodies are signed with it, as Standard Webhooks say: whsec_ and base64, or any text.", secret, webhookSecret),
 	fileOf("secret", webhookSecret),
 	key("headers", "Headers sent with each alert.", lookup(secret), func(w *Webhook) *map[string]Secret { return &w.Headers }),
-	key("kinds", "Only alerts of these kinds: "+strings.Join(alertKinds, ", ")+". Default: all.", list(chosen(alertKinds)), func(w *Webhook) *[]string { return &w.Kinds }),
+	key("kinds", "Only alerts of these kinds: "+strings.Join(alertKinds, ", ")+". Default: all.", list(chosen(alertKinds...)), func(w *Webhook) *[]string { return &w.Kinds }),
 )
 
 var runawayShape = object(
@@ -72,7 +72,7 @@ var runawayShape = object(
 	key("within", "In this time. Default 10m.", duration, func(r *Runaway) *time.Duration { return &r.Within }),
 	key("spend", "And they cost so much together, as far as is known; $0: whatever they cost. Default $1.", dollars, func(r *Runaway) *costs.Money { return &r.Spend }),
 	key("action", "alert: it is told. pause: the key is paused, and it is told. Default alert.",
-		oneOf(map[string]string{"alert": "alert", "pause": "pause"}), func(r *Runaway) *string { return &r.Action }),
+		chosen("alert", "pause"), func(r *Runaway) *string { return &r.Action }),
 )
 
 // The bounds of alerts.

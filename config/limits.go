@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,16 +112,6 @@ func parseCount(s string) (int64, error) {
 	return v.Num().Int64(), nil
 }
 
-// chosen is one of a few words.
-func chosen(now []string) shape[string] {
-	return word("one of "+strings.Join(now, ", "), strings.Join(now, "|"), nil, func(s string) (string, error) {
-		if slices.Contains(now, s) {
-			return s, nil
-		}
-		return "", fmt.Errorf("want one of %s, got %q%s", strings.Join(now, ", "), clip(s), meant(s, now))
-	}, func(s string) any { return s })
-}
-
 // The scale of budgets.
 const (
 	dollar = 1_000_000_000
@@ -200,13 +189,13 @@ var limitShape = func() shape[Limit] {
 
 func limitProperties() []property[Limit] {
 	all := []property[Limit]{
-		key("scope", "What is counted apart: "+strings.Join(limitScopes, ", ")+".", chosen(limitScopes), func(l *Limit) *string { return &l.Scope }),
+		key("scope", "What is counted apart: "+strings.Join(limitScopes, ", ")+".", chosen(limitScopes...), func(l *Limit) *string { return &l.Scope }),
 		key("tag", "For scope tag: the name of the tag.", text, func(l *Limit) *string { return &l.Tag }),
 		key("value", "The one value that it is for: a key's id or name, a customer … For that it takes the place of the entry without a value. Default: each value.", text, func(l *Limit) *string { return &l.Value }),
 		key("concurrent", "Calls at once.", count, func(l *Limit) *int64 { return &l.Slots }),
 		key("burst", "How much of the entry's one rate may come at once. Default: its amount.", count, func(l *Limit) *int64 { return &l.Burst }),
 		key("action", "What happens when it is reached: block (a 429), queue (the call waits, see queue), downgrade (to the model downgrade_to), warn (the call goes on, the log says so), shadow (it is only counted). Default block.",
-			chosen(limitActions), func(l *Limit) *string { return &l.Action }),
+			chosen(limitActions...), func(l *Limit) *string { return &l.Action }),
 		key("queue", "For action queue: how long a call waits for room. Default 10s.", duration, func(l *Limit) *time.Duration { return &l.Patience }),
 		key("downgrade_to", "For action downgrade: the model that the call goes on with.", text, func(l *Limit) *string { return &l.Instead }),
 		key("zone", "The time zone of the budgets' days, weeks and months, such as Europe/Berlin. Default UTC.", zone, func(l *Limit) **time.Location { return &l.Zone }),
@@ -214,7 +203,7 @@ func limitProperties() []property[Limit] {
 		key("unpriced", "Of budgets: what an attempt whose price is not known counts. Default: such calls are refused.", budget, func(l *Limit) *int64 { return &l.Unpriced }),
 		key("soft", "Percents that are told to alerts.webhooks when they are passed, ascending; [] is none. Default: of budgets 50%, 80%, 100%.", list(percent), func(l *Limit) *[]int { return &l.Soft }),
 		key("on_store_failure", "While the store of the counts fails: local (each process counts its share), open (calls go on), closed (they are refused). Default local.",
-			chosen(limitFailures), func(l *Limit) *string { return &l.OnFailure }),
+			chosen(limitFailures...), func(l *Limit) *string { return &l.OnFailure }),
 		key("exposure", "Of budgets, with on_store_failure local: what each process lets through on top of what is known while the store of the counts fails. Default: a hundredth of the budget, for all processes together.", budget, func(l *Limit) *int64 { return &l.Exposure }),
 	}
 	for i, r := range rates {

@@ -106,6 +106,16 @@ func oneOf[T comparable](words map[string]T) shape[T] {
 	return s
 }
 
+// chosen is one of a few words.
+func chosen(words ...string) shape[string] {
+	return word("one of "+strings.Join(words, ", "), strings.Join(words, "|"), nil, func(s string) (string, error) {
+		if slices.Contains(words, s) {
+			return s, nil
+		}
+		return "", fmt.Errorf("want one of %s, got %q%s", strings.Join(words, ", "), clip(s), meant(s, words))
+	}, func(s string) any { return s })
+}
+
 // list is a sequence; one value alone is a list of one.
 func list[T any](of shape[T]) shape[[]T] {
 	return shape[[]T]{

@@ -69,7 +69,7 @@ var spoolShape = object(
 	key("dir", "Its directory, one process at a time. Default: spool in the data directory.", text, func(s *Spool) *string { return &s.Dir }),
 	key("max", "Its largest size. Default 4GiB.", size, func(s *Spool) *int64 { return &s.Max }),
 	key("when_full", "refuse: no further calls. serve: calls go on, bodies are dropped. Default refuse.",
-		oneOf(map[string]string{"refuse": "refuse", "serve": "serve"}), func(s *Spool) *string { return &s.WhenFull }),
+		chosen("refuse", "serve"), func(s *Spool) *string { return &s.WhenFull }),
 )
 
 var drainShape = object(
@@ -159,5 +159,5 @@ var logShape = object(
 	key("level", "Default info.", oneOf(map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 	}), func(l *Log) *slog.Level { return &l.Level }),
-	key("format", "Default json.", oneOf(map[string]string{"json": "json", "text": "text"}), func(l *Log) *string { return &l.Format }),
+	key("format", "Default json.", chosen("json", "text"), func(l *Log) *string { return &l.Format }),
 )
