@@ -95,13 +95,24 @@ type Budget struct {
 	Forecast     *alerts.BudgetForecast `json:"forecast,omitzero"` // at the period's own rate; nothing where nothing was spent or nothing is left
 }
 
-// A newLimit describes an entry of limits to those who make one.
+// A newLimit describes an entry of limits to those who make one: the keys of
+// the configuration's.
 type newLimit struct {
 	Scope             string   `json:"scope"`
 	Tag               string   `json:"tag,omitzero"`
 	Value             string   `json:"value,omitzero"`
-	RequestsPerMinute string   `json:"requests_per_minute,omitzero"` // and …_per_hour, …_per_day; so are tokens, input_tokens and output_tokens
+	RequestsPerMinute string   `json:"requests_per_minute,omitzero"`
+	RequestsPerHour   string   `json:"requests_per_hour,omitzero"`
+	RequestsPerDay    string   `json:"requests_per_day,omitzero"`
 	TokensPerMinute   string   `json:"tokens_per_minute,omitzero"`
+	TokensPerHour     string   `json:"tokens_per_hour,omitzero"`
+	TokensPerDay      string   `json:"tokens_per_day,omitzero"`
+	InputPerMinute    string   `json:"input_tokens_per_minute,omitzero"`
+	InputPerHour      string   `json:"input_tokens_per_hour,omitzero"`
+	InputPerDay       string   `json:"input_tokens_per_day,omitzero"`
+	OutputPerMinute   string   `json:"output_tokens_per_minute,omitzero"`
+	OutputPerHour     string   `json:"output_tokens_per_hour,omitzero"`
+	OutputPerDay      string   `json:"output_tokens_per_day,omitzero"`
 	Concurrent        string   `json:"concurrent,omitzero"`
 	USDPerDay         string   `json:"usd_per_day,omitzero"`
 	USDPerWeek        string   `json:"usd_per_week,omitzero"`
@@ -116,16 +127,6 @@ type newLimit struct {
 	Soft              []string `json:"soft,omitzero"`
 	OnStoreFailure    string   `json:"on_store_failure,omitzero"`
 	Exposure          string   `json:"exposure,omitzero"`
-	RequestsPerHour   string   `json:"requests_per_hour,omitzero"`
-	RequestsPerDay    string   `json:"requests_per_day,omitzero"`
-	TokensPerHour     string   `json:"tokens_per_hour,omitzero"`
-	TokensPerDay      string   `json:"tokens_per_day,omitzero"`
-	InputPerMinute    string   `json:"input_tokens_per_minute,omitzero"`
-	InputPerHour      string   `json:"input_tokens_per_hour,omitzero"`
-	InputPerDay       string   `json:"input_tokens_per_day,omitzero"`
-	OutputPerMinute   string   `json:"output_tokens_per_minute,omitzero"`
-	OutputPerHour     string   `json:"output_tokens_per_hour,omitzero"`
-	OutputPerDay      string   `json:"output_tokens_per_day,omitzero"`
 }
 
 // ErrConfigured says that a limit is the configuration's, which only its file

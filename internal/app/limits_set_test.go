@@ -1,12 +1,17 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"weir/config"
 )
 
 // admin asks the admin API.
@@ -175,4 +180,26 @@ func TestStatusOfLimitsInEffect(t *testing.T) {
 	h.admin("DELETE", "limits/"+url.PathEscape("customer usd_per_month Asia/Tokyo"), "", 200)
 	h.admin("DELETE", "limits/"+url.PathEscape("customer requests_per_day"), "", 200)
 	stands("customer usd_per_month acme")
+}
+
+// TestLimitKeys: the API's description of a limit to set has the configuration's keys.
+func TestLimitKeys(t *testing.T) {
+	var described struct {
+		Components struct {
+			Schemas struct {
+				NewLimit struct{ Properties map[string]any }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(start(t, basic).admin("GET", "openapi.json", "", 200)), &described); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, k := range config.LimitKeys() {
+		want = append(want, k.Name)
+	}
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(described.Components.Schemas.NewLimit.Properties)); !slices.Equal(got, want) {
+		t.Errorf("described: %v\nconfigured: %v", got, want)
+	}
 }
