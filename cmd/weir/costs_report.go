@@ -330,48 +330,16 @@ func (g *gathering) checkCustomers(file string) error {
 
 // days are those of the report's time, and what the forecast goes by: this
 // month, and the weeks before today.
-func (g *gathering) days() error {
+func (g *gathering) days() (err error) {
 	in, now := g.in, g.in.Now
+	if in.Daily, err = g.sums(in.Since, in.Until, "day"); err != nil {
+		return err
+	}
 	start := time.Date(now.Year(), now.Month(), now.Day()-costreport.HistoryDays, 0, 0, 0, 0, now.Location())
-	end := now.Add(time.Hour)
-	if now.Location() == time.UTC { // whole days are summed already
-		var errs [2]error
-		var history []costs.Sum
-		in.Daily, errs[0] = g.sums(in.Since, in.Until, "day")
-		history, errs[1] = g.sums(start, end, "day")
-		g.spent(history)
-		return firstError(errs[:]...)
-	}
-	from, until := start, end
-	if in.Since.Before(from) {
-		from = in.Since
-	}
-	if in.Until.After(until) {
-		until = in.Until
-	}
-	hours, err := g.sums(from, until, "hour") // read once: there are many
-	in.Daily = daysOf(hours, in.Since, in.Until)
-	g.spent(daysOf(hours, start, end))
+	start = start.Add(time.Hour - 1).Truncate(time.Hour) // where days begin at half past, none of the day before
+	history, err := g.sums(start, now.Add(time.Hour), "day")
+	g.spent(history)
 	return err
-}
-
-// daysOf sums the hours from since until until by day.
-func daysOf(hours []costs.Sum, since, until time.Time) (days []costs.Sum) {
-	at := map[time.Time]int{}
-	for i := range hours {
-		t := hours[i].Start
-		if t.Before(since) || !t.Before(until) {
-			continue
-		}
-		day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
-		n, ok := at[day]
-		if !ok {
-			n = len(days)
-			at[day], days = n, append(days, costs.Sum{Start: day, Group: []string{day.Format(time.DateOnly)}})
-		}
-		days[n].Add(&hours[i])
-	}
-	return days
 }
 
 // spent takes the days that the forecast goes by.
