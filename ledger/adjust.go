@@ -124,7 +124,7 @@ type Repriced struct {
 // Reprice prices attempts anew and writes an adjustment for each that turns
 // out otherwise, with the rollups, a page of calls in a transaction. What the
 // provider charged stays, and so does a known cost for which there is no price
-// any more. A second run finds nothing to do.
+// any more, or only a guess. A second run finds nothing to do.
 func Reprice(ctx context.Context, db *sqldb.DB, o Repricing) (out Repriced, err error) {
 	rows := rowStore{db: db}
 	defer func() { err = errors.Join(err, rows.close()) }()
@@ -223,6 +223,9 @@ func (o *Repricing) call(ctx context.Context, w *writer, c *Call, out *Repriced)
 		}
 		if now.CostSource == CostUnpriced || now.CostSource == a.CostSource && now.Cost == a.Cost && now.List == a.List {
 			continue
+		}
+		if now.CostSource == CostEstimated && a.CostSource == CostComputed {
+			continue // a batch, whose requests were charged one by one
 		}
 		if !changed && w != nil {
 			w.costs.add(c, tags, -1)

@@ -257,6 +257,37 @@ func TestDaysOfZones(t *testing.T) {
 
 // What is repriced is adjusted once; rows stay, the rollups follow, and a
 // rebuild finds nothing to do until somebody spoils them.
+// A batch was charged request by request. Its sum alone is left, of which a
+// book with thresholds can only guess.
+func TestRepriceKeepsWhatWasExact(t *testing.T) {
+	dir := t.TempDir()
+	db := openStore(t, dir)
+	priced := func(a *Attempt, usd string, mean bool) Charge {
+		m := costs.USD(usd)
+		return Settle(&costs.Charge{Status: costs.Priced, List: m, Contracted: m, Book: "b", Mean: mean}, Amount{}, a.UsageSource)
+	}
+	c := testCall(callID())
+	a := &c.Attempts[0]
+	a.UsageSource = FromProvider
+	a.Charge = priced(a, "1.5", false)
+	c.settle()
+	if err := Import(t.Context(), db, []*Call{c}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(usd string, mean bool, want string) {
+		t.Helper()
+		o := Repricing{All: true, Reason: "test", Price: func(_ *Call, a *Attempt) Charge { return priced(a, usd, mean) }}
+		_, err := Reprice(t.Context(), db, o)
+		got, failed := NewCalls(db, "").Get(t.Context(), c.ID)
+		if err != nil || failed != nil || got.Attempts[0].Cost.String() != want || got.Attempts[0].CostSource != CostComputed {
+			t.Errorf("at %s (mean: %v): %v %v, %v, %v; want %s", usd, mean, got.Attempts[0].Cost, got.Attempts[0].CostSource, err, failed, want)
+		}
+	}
+	check("1.2", true, "1.5")
+	check("1.2", false, "1.2")
+	check("1.5", true, "1.2")
+}
+
 func TestRepriceAndRebuild(t *testing.T) {
 	dir := t.TempDir()
 	db := openStore(t, dir)
