@@ -167,4 +167,7 @@ func (c *Config) validateRunaway(d *decoder) {
 	if r.Action == "" {
 		r.Action = "alert"
 	}
+	if c.Auth == AuthOff && r.Repeats > 0 {
+		d.warn(r, "with auth: keys callers have keys", "alerts.runaway: with auth: off no call has a key: nobody is looked at")
+	}
 }

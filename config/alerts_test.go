@@ -15,7 +15,7 @@ func TestAlerts(t *testing.T) {
 	if err := os.WriteFile(file, []byte("https://hooks.slack.com/services/T0/hidden\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Parse("weir.yaml", []byte(`
+	c, err := Parse("weir.yaml", []byte(`auth: keys
 alerts:
   webhooks:
     - {url_file: `+file+`}
@@ -48,6 +48,13 @@ alerts:
 	}
 	if c, err := Parse("", []byte("alerts: {runaway: {repeats: 3, spend: $0, within: 1m, action: pause}}"), nil); err != nil || !c.Alerts.Runaway.Spend.IsZero() || c.Alerts.Runaway.Action != "pause" {
 		t.Errorf("%+v, %v", c, err)
+	}
+	// Who has no key cannot run away.
+	for auth, want := range map[string]int{"off": 2, "keys": 1, "passthrough": 1} { // one is that there are no providers
+		c, err := Parse("", []byte("auth: "+auth+"\nalerts: {runaway: {repeats: 3}}"), nil)
+		if err != nil || len(c.Warnings) != want || want == 2 && !strings.Contains(c.Warnings[0].Error()+c.Warnings[1].Error(), "with auth: off no call has a key") {
+			t.Errorf("auth: %s: %v, %v", auth, c.Warnings, err)
+		}
 	}
 	if c, err := Parse("", nil, nil); err != nil || c.Alerts.Runaway.Repeats != 0 || c.Alerts.Webhooks != nil {
 		t.Errorf("%+v, %v", c.Alerts, err)
