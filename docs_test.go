@@ -70,7 +70,7 @@ func section(b *strings.Builder, title, path string, d described) {
 	fmt.Fprintf(b, "\n### %s\n\n| key | meaning |\n|---|---|\n", title)
 	names := slices.Sorted(maps.Keys(d.Properties))
 	for _, name := range names {
-		if p := d.Properties[name]; p.Description != "Not in this version." {
+		if p := d.Properties[name]; !strings.HasPrefix(p.Description, "Not ") {
 			fmt.Fprintf(b, "| `%s` | %s |\n", name, strings.ReplaceAll(p.Description, "|", `\|`))
 		}
 	}

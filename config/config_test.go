@@ -122,6 +122,7 @@ func TestProblems(t *testing.T) {
 	check("secret: a${OPEN", `weir.yaml:1: secret: a ${ without its }`)
 	check("secret_file: /nowhere/x", `weir.yaml:1: secret_file: open /nowhere/x: no such file or directory`)
 	check("cache: {exact: {ttl: 24h}}\nredis: x:6379", "weir.yaml:1: cache: not in this version", "weir.yaml:2: redis: want redis://[user:password@]host:port, rediss://… or unix://path")
+	check("budgets: {acme: $25}", "weir.yaml:1: budgets: not a key: they are limits in dollars")
 	check("redis_prefix: '{a}'", "weir.yaml:1: redis_prefix: want at most 64 bytes without braces and spaces")
 	check("store: postgres://u:secret@h/db", "weir.yaml:1: store: postgres: not in this version")
 	check("store: mysql:x", "weir.yaml:1: store: want sqlite:PATH")

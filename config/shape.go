@@ -203,6 +203,7 @@ type property[T any] struct {
 	name   string
 	doc    string
 	hidden bool // not part of what is shown
+	absent bool // what it says is refused
 	read   func(d *decoder, n *yaml.Node, to *T)
 	show   func(v T) any
 	schema schema
@@ -233,8 +234,14 @@ func fileOf[T any](name string, at func(*T) *Secret) property[T] {
 
 // absent is a key that a later version knows. Empty values do no harm.
 func absent[T any](name string) property[T] {
+	return refused[T](name, "not in this version", "")
+}
+
+// refused is a key that is none here, for a reason, and what to write in its
+// place. Its text in the schema begins with Not, so that docs leave it out.
+func refused[T any](name, why, hint string) property[T] {
 	return property[T]{
-		name: name, doc: "Not in this version.", hidden: true,
+		name: name, doc: strings.ToUpper(why[:1]) + why[1:] + ".", hidden: true, absent: true,
 		schema: schema{"anyOf": []any{
 			schema{"type": "null"},
 			schema{"type": "string", "pattern": "^$|" + variablePattern},
@@ -250,17 +257,20 @@ func absent[T any](name string) property[T] {
 			} else if len(at.Content) == 0 {
 				return
 			}
-			d.add(n.Line, "", "not in this version")
+			d.add(n.Line, hint, "%s", why)
 		},
 	}
 }
 
 // object is a mapping with the names of its properties.
 func object[T any](properties ...property[T]) shape[T] {
-	names := make([]string, len(properties))
+	names, known := make([]string, len(properties)), []string{}
 	members := schema{}
 	for i, p := range properties {
 		names[i] = p.name
+		if !p.absent {
+			known = append(known, p.name)
+		}
 		members[p.name] = described(p.schema, p.doc)
 	}
 	return shape[T]{
@@ -274,7 +284,7 @@ func object[T any](properties ...property[T]) shape[T] {
 				if i < 0 {
 					hint := ""
 					if nearest(p.key, names) == "" {
-						hint = "known here: " + strings.Join(names, ", ")
+						hint = "known here: " + strings.Join(known, ", ")
 					}
 					d.add(p.line, hint, "unknown key %q%s", clip(p.key), meant(p.key, names))
 					continue

@@ -42,8 +42,8 @@ var table = object(
 	key("responses", "State of the Responses API (store, previous_response_id) for upstreams that have none.", responsesShape, func(c *Config) *Responses { return &c.Responses }),
 	key("telemetry", "OpenTelemetry traces.", telemetryShape, func(c *Config) *Telemetry { return &c.Telemetry }),
 	key("log", "Weir's own log, on stderr.", logShape, func(c *Config) *Log { return &c.Log }),
-	absent[Config]("budgets"), absent[Config]("cache"),
-	absent[Config]("prompts"), absent[Config]("evals"),
+	refused[Config]("budgets", "not a key: they are limits in dollars", "limits: [{scope: customer, usd_per_month: $25}]"),
+	absent[Config]("cache"), absent[Config]("prompts"), absent[Config]("evals"),
 	absent[Config]("drift"), absent[Config]("pools"), absent[Config]("embeddings"),
 )
 
