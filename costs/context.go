@@ -33,10 +33,6 @@ func ContextKeys() []string {
 // Context says what decides a price beside the usage and the price of a
 // GPU-hour, in SetContext's words: batch=true,search_context_size=high.
 func (t *Terms) Context() string {
-	if !t.Batch && t.Tier == "" && t.Speed == "" && t.Residency == "" && t.Region == "" && t.SearchContextSize == "" && t.SearchType == "" &&
-		t.Endpoint == "" && t.Resolution == "" && t.GPUs == 0 {
-		return ""
-	}
 	b := make([]byte, 0, 64)
 	word := func(name, value string) {
 		if value == "" || strings.ContainsAny(value, ",=") {
