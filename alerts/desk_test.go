@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir/internal/sqldb"
 )
 
@@ -253,7 +255,9 @@ func TestNeverBlocks(t *testing.T) {
 	hung := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stuck }))
 	defer hung.Close()
 	defer close(stuck)
-	d := Open(fast(db), []Webhook{{Name: "hung", URL: hung.URL, Format: JSON}})
+	o, registry := fast(db), prometheus.NewRegistry()
+	o.Metrics = NewMetrics(registry)
+	d := Open(o, []Webhook{{Name: "hung", URL: hung.URL, Format: JSON}})
 	d.Tell(event(1))
 	eventually(t, "the first is kept", func() bool { return len(listAll(t, db)) == 1 })
 	err := db.Write(t.Context(), func(*sql.Tx) error {
@@ -264,6 +268,9 @@ func TestNeverBlocks(t *testing.T) {
 		}
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("telling took %s", took)
+		}
+		if n := dropped(t, registry); n < 2*maxQueue-1 || n > 2*maxQueue { // one may be with who waits for the store
+			t.Errorf("%v of %d are counted as dropped", n, 3*maxQueue)
 		}
 		return nil
 	})
@@ -279,6 +286,22 @@ func TestNeverBlocks(t *testing.T) {
 	if first := told[len(told)-1]; first.Deliveries[0].State != Pending {
 		t.Errorf("what was cut: %+v", first.Deliveries)
 	}
+}
+
+// dropped is what weir_alerts_dropped_total says.
+func dropped(t *testing.T, r *prometheus.Registry) float64 {
+	t.Helper()
+	all, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range all {
+		if family.GetName() == "weir_alerts_dropped_total" {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("there is no weir_alerts_dropped_total")
+	return 0
 }
 
 // TestPost: what a webhook gets, and that no secret is in what is said of it.
