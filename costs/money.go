@@ -165,6 +165,16 @@ func (m Money) Parts() (nano, atto int64) {
 	return -int64(q) - 1, nanoUnits - int64(r)
 }
 
+// NanoUp is an amount in whole billionths of a dollar, rounded up, as limits and
+// budgets count it.
+func (m Money) NanoUp() int64 {
+	nano, atto := m.Parts()
+	if atto > 0 && nano < math.MaxInt64 {
+		nano++
+	}
+	return nano
+}
+
 // Add returns m + o.
 func (m Money) Add(o Money) Money {
 	lo, carry := bits.Add64(m.lo, o.lo, 0)

@@ -98,6 +98,16 @@ func TestMoneyParts(t *testing.T) {
 	check(USD("-0.000000000000000001"), -1, nanoUnits-1)
 	check(USD("9223372036.854775807"), math.MaxInt64, 0)
 	check(USD("9223372037"), math.MaxInt64, nanoUnits-1)
+	up := func(m Money, want int64) {
+		t.Helper()
+		if n := m.NanoUp(); n != want {
+			t.Errorf("%v.NanoUp() = %d, want %d", m, n, want)
+		}
+	}
+	up(USD("0.000000001"), 1)
+	up(USD("0.000000001000000001"), 2)
+	up(USD("-0.000000000000000001"), 0)
+	up(USD("9223372037"), math.MaxInt64)
 	check(USD("-99999999999"), math.MinInt64, 0)
 	check(maxMoney, math.MaxInt64, nanoUnits-1)
 }

@@ -97,10 +97,4 @@ func (h *habits) high(k habitKey) (output, cost int64, ok bool) {
 
 // nano is an amount in billionths of a dollar, rounded up. What is beyond
 // limits.MaxUSD is that.
-func nano(m costs.Money) int64 {
-	n, atto := m.Parts()
-	if atto > 0 {
-		n++
-	}
-	return min(max(0, n), limits.MaxUSD)
-}
+func nano(m costs.Money) int64 { return min(max(0, m.NanoUp()), limits.MaxUSD) }

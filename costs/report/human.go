@@ -90,12 +90,9 @@ func atLeast(m costs.Money) string {
 // atMost is an upper bound: it is never rounded down. The text has its sign.
 func atMost(m costs.Money) string {
 	const cent = int64(1e7)
-	nano, atto := m.Parts()
+	nano := m.NanoUp()
 	if m.Sign() < 0 && nano > -cent {
 		return "≤ " + small(m)
-	}
-	if atto > 0 {
-		nano++
 	}
 	if rest := nano % cent; rest > 0 {
 		nano += cent - rest

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"weir/alerts"
@@ -38,16 +37,7 @@ func runaway(c *config.Config) alerts.Rule {
 	if r.Repeats == 0 {
 		return alerts.Rule{}
 	}
-	return alerts.Rule{Repeats: int64(r.Repeats), Within: r.Within, Spend: nanos(ledger.Known(r.Spend)), Pause: r.Action == "pause"}
-}
-
-// nanos is an amount in billionths of a dollar, rounded up; 0 where it is not known.
-func nanos(a ledger.Amount) int64 {
-	nano, atto := a.Parts()
-	if atto > 0 && nano < math.MaxInt64 {
-		nano++
-	}
-	return nano
+	return alerts.Rule{Repeats: int64(r.Repeats), Within: r.Within, Spend: r.Spend.NanoUp(), Pause: r.Action == "pause"}
 }
 
 // The bounds of what alerts do.
@@ -210,7 +200,7 @@ func (a *App) spentLately(ctx context.Context, e *alerts.Event, now time.Time) (
 			return windows, err
 		}
 		if len(list) > 0 {
-			w.Spent = nanos(ledger.Known(list[0].Cost))
+			w.Spent = list[0].Cost.NanoUp()
 		}
 	}
 	return windows, nil
@@ -231,7 +221,7 @@ func (a *App) callEnded(c *ledger.Call, prompt uint64) {
 	if c.KeyID == "" || len(c.Attempts) == 0 { // nobody's, or nobody was asked
 		return
 	}
-	if r, runs := a.loops.See(c.KeyID, prompt, nanos(c.Cost), time.Now()); runs {
+	if r, runs := a.loops.See(c.KeyID, prompt, c.Cost.NanoUp(), time.Now()); runs {
 		select {
 		case a.runaways <- r:
 		default: // it runs on, and is seen again
@@ -309,7 +299,7 @@ func (a *App) tellDrift(ctx context.Context, now time.Time) error {
 	for i := range sums {
 		s := &sums[i]
 		d := alerts.Drift{Provider: s.Group[0], Attempts: s.Compared, Off: s.Drifted}
-		if e := alerts.NewDrift(d, nanos(ledger.Known(s.DriftOf.Add(s.Drift))), nanos(ledger.Known(s.DriftOf)), now); e != nil {
+		if e := alerts.NewDrift(d, s.DriftOf.Add(s.Drift).NanoUp(), s.DriftOf.NanoUp(), now); e != nil {
 			a.desk.Tell(*e)
 		}
 	}

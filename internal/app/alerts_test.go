@@ -96,7 +96,7 @@ func TestBudgetAlerts(t *testing.T) {
 	if err != nil || len(spent) != 1 || spent[0].Cost.IsZero() {
 		t.Fatalf("spent %+v, %v", spent, err)
 	}
-	one := nanos(ledger.Known(spent[0].Cost))
+	one := spent[0].Cost.NanoUp()
 	h.write(text + "limits: [{scope: customer, usd_per_month: $" + alerts.Dollars(200*one) + ", soft: [1%, 100%]}]\n")
 	if err := h.Reload(); err != nil {
 		t.Fatal(err)

@@ -442,7 +442,7 @@ func (s *spentSums) of(ctx context.Context, q ledger.SpentQuery) ([]limits.Sum, 
 	list := make([]limits.Sum, len(spent))
 	for i := range spent {
 		p := &spent[i]
-		list[i] = limits.Sum{Project: p.Project, Value: p.Value, USD: nanos(ledger.Known(p.Cost)), Unpriced: p.Unpriced}
+		list[i] = limits.Sum{Project: p.Project, Value: p.Value, USD: p.Cost.NanoUp(), Unpriced: p.Unpriced}
 	}
 	s.known[q] = list
 	return list, nil

@@ -79,20 +79,11 @@ func (b *books) add(c *ledger.Call) {
 		b.attempts++
 		switch {
 		case a.Cost.Known:
-			b.spent += up(a.Cost.Money)
+			b.spent += a.Cost.NanoUp()
 		case a.CostSource == ledger.CostUnpriced:
 			b.unknown++
 		}
 	}
-}
-
-// up is an amount in billionths of a dollar, rounded up.
-func up(m costs.Money) int64 {
-	nano, atto := m.Parts()
-	if atto > 0 {
-		nano++
-	}
-	return nano
 }
 
 // untold is how long before its death the killed process may have recorded
@@ -120,7 +111,7 @@ func (r *run) bound(calls []*ledger.Call) (nano int64) {
 		if c.Outcome == ledger.Interrupted || ended.Before(last) && !cut {
 			continue // at its estimate, or settled by then
 		}
-		if beyond := up(c.Cost.Money) - leastEstimate(c, r.strict); beyond > 0 {
+		if beyond := c.Cost.NanoUp() - leastEstimate(c, r.strict); beyond > 0 {
 			nano += beyond
 		}
 	}
@@ -147,5 +138,5 @@ func leastEstimate(c *ledger.Call, strict bool) int64 {
 	var u costs.Usage
 	u.Set(costs.Input, e.Count(prompt))
 	u.Set(costs.Output, output)
-	return up(costs.Builtin().Charge(u, costs.Terms{Provider: "openai", Model: model, At: c.Start}).Contracted)
+	return costs.Builtin().Charge(u, costs.Terms{Provider: "openai", Model: model, At: c.Start}).Contracted.NanoUp()
 }

@@ -334,7 +334,7 @@ func (c *cluster) spent(ctx context.Context, scope string) (nano, calls int64, e
 	defer func() { err = errors.Join(err, db.Close()) }()
 	list, err := ledger.NewCalls(db, "").Spent(ctx, ledger.SpentQuery{Scope: scope})
 	for i := range list {
-		nano, calls = nano+up(list[i].Cost), calls+list[i].Calls
+		nano, calls = nano+list[i].Cost.NanoUp(), calls+list[i].Calls
 	}
 	return nano, calls, err
 }
