@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,7 +18,7 @@ func ParseLimit(entry []byte) (*Limit, error) {
 	d := json.NewDecoder(bytes.NewReader(entry))
 	d.UseNumber()
 	if err := d.Decode(&members); err != nil {
-		return nil, Problems{{What: "want one JSON object of a limit's keys: " + strings.TrimPrefix(err.Error(), "json: ")}}
+		return nil, Problems{{What: "want one JSON object of a limit's keys", Hint: `{"scope": "customer", "usd_per_month": "$25"}`}}
 	}
 	node, err := nodeOf(members)
 	if err != nil {

@@ -188,7 +188,7 @@ func TestLoneLimit(t *testing.T) {
 	check(`{"scope":"key","concurrent":5,"burst":3}`, "burst: it belongs to one rate, and the entry has 0")
 	check(`{"scope":"key","concurrent":{"a":1}}`, "concurrent: want a number, got a mapping")
 	check(`{"scope":"key","concurent":5}`, `unknown key "concurent" (did you mean "concurrent"?)`)
-	check(`[]`, "want one JSON object of a limit's keys: cannot unmarshal array into Go value of type map[string]interface {}")
+	check(`[]`, "want one JSON object of a limit's keys")
 }
 
 // FuzzLimit: an entry that is read is shown in a way that is read as the same.
