@@ -141,7 +141,7 @@ func (c *Console) costQuery(ctx context.Context, v url.Values) (q costQuery, err
 		}
 		q.Where["tag:"+name] = value
 	}
-	return q, c.resolve(ctx, q.Where)
+	return q, c.o.Calls.ResolveCosts(ctx, q.Where)
 }
 
 // span reads the time: whole hours, as reports have it.
@@ -193,17 +193,6 @@ func (q *costQuery) groups(by string) error {
 		return bad("by=hour is for up to %d days; ask for less time, or by=day.", hourDays)
 	}
 	return nil
-}
-
-// resolve finds the ids that a query means by the names of a key and a project.
-func (c *Console) resolve(ctx context.Context, where map[string]string) error {
-	f, err := c.o.Calls.Resolve(ctx, ledger.Filter{Key: where["key"], Project: where["project"]})
-	for name, id := range map[string]string{"key": f.Key, "project": f.Project} {
-		if id != "" {
-			where[name] = id
-		}
-	}
-	return err
 }
 
 // A costCursor is the place of a group in the order of a query's groups. It

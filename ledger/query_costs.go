@@ -67,6 +67,17 @@ func (q *Calls) Costs(ctx context.Context, query CostQuery) ([]costs.Sum, error)
 	return sums, nil
 }
 
+// ResolveCosts is Resolve for what costs are restricted to, in place.
+func (q *Calls) ResolveCosts(ctx context.Context, where map[string]string) error {
+	f, err := q.Resolve(ctx, Filter{Key: where["key"], Project: where["project"]})
+	for name, id := range map[string]string{"key": f.Key, "project": f.Project} {
+		if id != "" {
+			where[name] = id
+		}
+	}
+	return err
+}
+
 // A costPart is what is read from one rollup: a stretch of time, or some hours.
 type costPart struct {
 	table, column string

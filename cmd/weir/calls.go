@@ -102,10 +102,18 @@ func (f *callFlags) query(ctx context.Context, calls *ledger.Calls, rows *rowFla
 		}
 	}
 	q.Filter, err = calls.Resolve(ctx, q.Filter)
-	if errors.Is(err, ledger.ErrNoSuchKey) {
-		err = &failure{code: 2, err: err, hint: "see weir keys list"}
+	if hint := unknownHint(err); hint != "" {
+		err = &failure{code: 2, err: err, hint: hint}
 	}
 	return q, err
+}
+
+// unknownHint says where the keys and projects are that a name could mean.
+func unknownHint(err error) string {
+	if errors.Is(err, ledger.ErrNoSuchKey) || errors.Is(err, ledger.ErrNoSuchProject) || errors.Is(err, ledger.ErrKeyAmbiguous) {
+		return "see weir keys list, which names the projects, too"
+	}
+	return ""
 }
 
 func parseStatus(s string) (low, high int, err error) {

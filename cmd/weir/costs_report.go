@@ -261,8 +261,8 @@ func (g *gathering) sums(since, until time.Time, by ...string) ([]costs.Sum, err
 
 func (g *gathering) gather(revenueFile string) (err error) {
 	in := g.in
-	if err := g.resolve(); err != nil {
-		return err
+	if err := g.calls.ResolveCosts(g.ctx, in.Where); err != nil {
+		return &failure{code: 2, err: fmt.Errorf("read --where: %w", err), hint: unknownHint(err)}
 	}
 	if in.Revenue != nil {
 		if err := g.checkCustomers(revenueFile); err != nil {
@@ -295,20 +295,6 @@ func (g *gathering) gather(revenueFile string) (err error) {
 		}
 	}
 	return firstError(g.days(), g.movers())
-}
-
-// resolve finds the ids that --where means by the names of keys and projects.
-func (g *gathering) resolve() error {
-	f, err := g.calls.Resolve(g.ctx, ledger.Filter{Key: g.in.Where["key"], Project: g.in.Where["project"]})
-	if err != nil {
-		return &failure{code: 2, err: fmt.Errorf("read --where: %w", err)}
-	}
-	for name, id := range map[string]string{"key": f.Key, "project": f.Project} {
-		if id != "" {
-			g.in.Where[name] = id
-		}
-	}
-	return nil
 }
 
 // checkCustomers refuses revenue of customers that no call has ever named.
