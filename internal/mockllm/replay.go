@@ -1,6 +1,7 @@
 package mockllm
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -58,10 +59,17 @@ func checkObject(text string) error {
 	return nil
 }
 
+// maxObject bounds an object that is written in YAML, whose aliases can make
+// much of little.
+const maxObject = 1 << 20
+
 // appendYAML writes a YAML value as JSON.
 func appendYAML(b raw, n *yaml.Node, depth int) (raw, error) {
 	if depth > 100 {
-		return nil, fmt.Errorf("it nests over 100 deep")
+		return nil, errors.New("it nests over 100 deep")
+	}
+	if len(b) > maxObject {
+		return nil, fmt.Errorf("it is over %d bytes with its aliases", maxObject)
 	}
 	var err error
 	switch n.Kind {

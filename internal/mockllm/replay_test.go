@@ -1,6 +1,7 @@
 package mockllm_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -101,7 +102,12 @@ rules:
 }
 
 func TestBadReplays(t *testing.T) {
+	bomb := "rules:\n  - usage_json:\n      a0: &a0 [1, 2]\n"
+	for i := range 90 {
+		bomb += fmt.Sprintf("      a%d: &a%d [*a%d, *a%d]\n", i+1, i+1, i, i)
+	}
 	for doc, want := range map[string]string{
+		bomb:                                                      "it is over 1048576 bytes with its aliases",
 		"rules:\n  - usage_json: '{\"a\":'":                       "line 2: ",
 		"rules:\n  - usage_json: hello":                           `"hello" is no JSON`,
 		"rules:\n  - usage_json: '[1]'":                           "is no object",
