@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/costs"
+	"weir/internal/sqldb"
 )
 
 // pricedCalls are calls of a few days, of every source of a charge.
@@ -257,6 +258,25 @@ func TestDaysOfZones(t *testing.T) {
 
 // What is repriced is adjusted once; rows stay, the rollups follow, and a
 // rebuild finds nothing to do until somebody spoils them.
+// repriceUnpriced prices what has no price, in the store and in the calls.
+func repriceUnpriced(t *testing.T, db *sqldb.DB, calls []*Call, price costs.Money) {
+	t.Helper()
+	o := Repricing{Reason: "test", Price: func(_ *Call, a *Attempt) Charge {
+		return Settle(&costs.Charge{Status: costs.Priced, List: price, Contracted: price, Book: "b2"}, Amount{}, a.UsageSource)
+	}}
+	if _, err := Reprice(t.Context(), db, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range calls {
+		for i := range c.Attempts {
+			if a := &c.Attempts[i]; a.CostSource == CostUnpriced {
+				a.Charge = o.Price(c, a)
+			}
+		}
+		c.settle()
+	}
+}
+
 // A batch was charged request by request. Its sum alone is left, of which a
 // book with thresholds can only guess.
 func TestRepriceKeepsWhatWasExact(t *testing.T) {

@@ -56,20 +56,7 @@ func TestCallCost(t *testing.T) {
 		})
 	}
 	all()
-	price := Repricing{Reason: "test", Price: func(_ *Call, a *Attempt) Charge {
-		return Settle(&costs.Charge{Status: costs.Priced, List: costs.USD("7"), Contracted: costs.USD("7"), Book: "b2"}, Amount{}, a.UsageSource)
-	}}
-	if _, err := Reprice(t.Context(), db, price); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range calls {
-		for i := range c.Attempts {
-			if a := &c.Attempts[i]; a.CostSource == CostUnpriced {
-				a.Charge = price.Price(c, a)
-			}
-		}
-		c.settle()
-	}
+	repriceUnpriced(t, db, calls, costs.USD("7"))
 	all()
 	if got, err := q.callCost(t.Context(), Filter{}, time.Nanosecond); err != nil || !got.Newest || got.Calls > 0 {
 		t.Errorf("without time: %+v, %v", got, err)

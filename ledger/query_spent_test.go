@@ -131,20 +131,7 @@ func TestSpentEqualsCalls(t *testing.T) {
 		recordAll(t, r, c)
 	}
 	flush(t, r)
-	price := costs.MoneyOf(3, 14)
-	o := Repricing{Reason: "test", Price: func(_ *Call, a *Attempt) Charge {
-		return Settle(&costs.Charge{Status: costs.Priced, List: price, Contracted: price, Book: "b2"}, Amount{}, a.UsageSource)
-	}}
-	if _, err := Reprice(t.Context(), db, o); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range calls[:2*n] {
-		for i := range c.Attempts {
-			if a := &c.Attempts[i]; a.CostSource == CostUnpriced {
-				a.Charge = o.Price(c, a)
-			}
-		}
-	}
+	repriceUnpriced(t, db, calls[:2*n], costs.MoneyOf(3, 14))
 	mustExec(t, db, `ALTER TABLE calls_hourly RENAME TO calls_hourly_away`) // the store takes no more
 	for _, c := range calls[2*n-30:] {
 		recordAll(t, r, c)

@@ -102,21 +102,7 @@ func TestListByWhatWasTried(t *testing.T) {
 	if sums, err := q.Costs(t.Context(), CostQuery{}); err != nil || sums[0].Wasted != waste || waste.IsZero() {
 		t.Errorf("the report says %+v, %v; the calls wasted %v", sums, err, waste)
 	}
-	price := Repricing{Reason: "test", Price: func(_ *Call, a *Attempt) Charge {
-		m := costs.MoneyOf(1, 2)
-		return Settle(&costs.Charge{Status: costs.Priced, List: m, Contracted: m, Book: "b2"}, Amount{}, a.UsageSource)
-	}}
-	if _, err := Reprice(t.Context(), db, price); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range calls {
-		for i := range c.Attempts {
-			if a := &c.Attempts[i]; a.CostSource == CostUnpriced {
-				a.Charge = price.Price(c, a)
-			}
-		}
-		c.settle()
-	}
+	repriceUnpriced(t, db, calls, costs.MoneyOf(1, 2))
 	all()
 }
 
